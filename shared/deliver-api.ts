@@ -1,0 +1,8 @@
+/** RPC of the deliver worker's `DeliverService` entry: the only place that can open a secret. */
+export interface DeliverApi {
+  /**
+   * Seals a secret for storage. Where `previous` is a sealed form of the same text, that form is returned, so that an unchanged
+   * secret leaves the configuration unchanged.
+   */
+  seal(plaintext: string, previous: string | null): Promise<string>;
+}

@@ -1,0 +1,35 @@
+/** The normalised event: what every stage after capture reads and writes. */
+export interface Event {
+  /** The client's if it is a valid UUID, else a UUIDv7 made at acceptance. Never changes afterwards. */
+  uuid: string;
+  /** Name, not empty. */
+  event: string;
+  /** At most 200 characters. */
+  distinct_id: string;
+  /** ISO 8601, UTC, clock skew corrected. */
+  timestamp: string;
+  properties: Record<string, unknown>;
+  $set?: Record<string, unknown>;
+  $set_once?: Record<string, unknown>;
+  /** Client address, honouring trusted proxies. */
+  ip: string | null;
+  geo?: Geo;
+  /** ISO 8601, UTC: when the edge accepted it. */
+  received_at: string;
+  /** ISO 8601, UTC: when the client says that it sent it. */
+  sent_at?: string;
+  /** Source id, or the protocol: "posthog", "segment", … */
+  source: string;
+  historical?: boolean;
+}
+
+/** Where the edge saw the client; every field may be missing. */
+export interface Geo {
+  country?: string;
+  region?: string;
+  city?: string;
+  latitude?: number;
+  longitude?: number;
+  timezone?: string;
+  continent?: string;
+}

@@ -1,0 +1,117 @@
+import type { Runs } from "./runs.ts";
+
+/** What an outbox answers over RPC. */
+export interface OutboxApi {
+  /**
+   * Takes one destination's share of a lane's events. Idempotent: seqs at or below what the outbox has of that lane are skipped,
+   * so a batch may come again, whole or with other borders. Resolves once the events are on disk.
+   */
+  append(append: OutboxAppend): Promise<OutboxAppended>;
+  status(): Promise<OutboxStatus>;
+  deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
+  /** Puts dead letters back to be sent; resolves with how many. */
+  replay(selection: DeadLetterSelection): Promise<{ replayed: number }>;
+  /** Reads the configuration again and resumes the drain if there is work. */
+  wake(): Promise<void>;
+}
+
+export interface OutboxAppend {
+  team: string;
+  destination: string;
+  lane: string;
+  /** This append speaks for the lane's seqs (after, through]. */
+  after: number;
+  through: number;
+  /** NDJSON of the events to send, in order. */
+  events: Uint8Array;
+  /** The lane's seq that each line came from, ascending; a script that returns several events repeats it. Null: after + 1 … through, one line each. */
+  seqs: number[] | null;
+  tokens: Runs<string>;
+  /** Seqs that a script dropped, that the destination's filter left out, and that the lane had to let go of unsent. */
+  dropped: number[];
+  filtered: number[];
+  expired: number[];
+}
+
+export type OutboxAppended =
+  | { status: "stored"; through: number }
+  /** Over its byte cap: nothing was taken. `through` is what it has of that lane. */
+  | { status: "full"; through: number; retryAfterMs: number }
+  /** `after` is beyond what the outbox has of that lane: nothing was taken, send again from `through`. */
+  | { status: "gap"; through: number };
+
+/**
+ * One destination's books (invariant 5), in events. `accepted` counts what capture accepted plus what scripts added, less
+ * nothing: accepted = delivered + filtered + dropped + dead + expired + pending.
+ */
+export interface Book {
+  accepted: number;
+  delivered: number;
+  filtered: number;
+  dropped: number;
+  dead: number;
+  expired: number;
+  pending: number;
+}
+
+export interface OutboxStatus {
+  team: string;
+  destination: string;
+  /** Every term counted on its own: `pending` from the stored rows, `dead` from the stored dead letters. */
+  book: Book;
+  /** Of `accepted`: events that scripts added beyond one each. */
+  emitted: number;
+  /** Last seq taken, by lane. */
+  lanes: Record<string, number>;
+  pendingBytes: number;
+  /** ISO 8601, when the oldest pending event was accepted by the edge; null without any. */
+  oldestAt: string | null;
+  breaker: "closed" | "open" | "half-open";
+  /** Set once the destination answered 410, or its settings cannot be used: nothing is sent until its configuration changes. */
+  disabled: string | null;
+  attempts: number;
+  lastError: string | null;
+}
+
+export interface DeadLetterSelection {
+  /** Absent: all. */
+  ids?: number[];
+  /** Only events of this name. */
+  event?: string;
+  distinct_id?: string;
+  /** ISO 8601; died at or after, and before. */
+  since?: string;
+  until?: string;
+}
+
+export interface DeadLetterQuery extends DeadLetterSelection {
+  /** At most 1,000; 100 if absent. */
+  limit?: number;
+  /** Id of the last one of the page before. */
+  after?: number;
+}
+
+export interface DeadLetter {
+  id: number;
+  uuid: string;
+  event: string;
+  distinct_id: string;
+  /** Why it will not be tried again by itself, for the operator. */
+  reason: string;
+  /** HTTP status or the protocol's own code of the last answer; null where there was none. */
+  status: number | null;
+  /** Start of the last answer's body. */
+  response: string | null;
+  attempts: number;
+  /** ISO 8601. */
+  died_at: string;
+  /** The event as it would have been sent. */
+  body: unknown;
+}
+
+export interface DeadLetterPage {
+  dead_letters: DeadLetter[];
+  total: number;
+  /** Pass as `after` for the next page; null on the last. */
+  next: number | null;
+}

@@ -1,0 +1,74 @@
+import type { ZodType } from "zod";
+import type { Clock } from "../../../shared/clock.ts";
+
+/**
+ * One kind of destination. A kind is one file: its settings' schema, how it cuts the queue into requests, and how it sends one and
+ * reads the answer record by record. Retrying, pacing, dead letters and books are the outbox's.
+ */
+export interface DestinationKind<Settings = unknown> {
+  readonly kind: string;
+  /** Parses the destination's entry of the configuration, without `id` and `kind`; unknown keys are refused. */
+  readonly settings: ZodType<Settings>;
+  /** Paths of secret fields inside the settings, such as "signing_secret" or "auth.password". Their values are strings. */
+  readonly secrets: readonly string[];
+  /** True: one request at a time, and a failed one holds back those behind it. */
+  ordered(settings: Settings): boolean;
+  limits(settings: Settings): RequestLimits;
+  /** Sends one request. Never throws for an answer, an abort or a network error; what it throws is a bug. */
+  send(request: OutboundRequest, settings: Settings, deps: SendDeps): Promise<Sent>;
+}
+
+export interface RequestLimits {
+  maxEvents: number;
+  maxBytes: number;
+  /** How long a request may wait to be filled. */
+  maxWaitMs: number;
+  /** Requests under way at once. */
+  concurrency: number;
+}
+
+export interface OutboundRequest {
+  /** Stable over retries of the same request. */
+  id: string;
+  /** NDJSON, `count` lines, one event each. */
+  events: Uint8Array;
+  count: number;
+  /** The token that each event came with, one a line. */
+  tokens: string[];
+  /** 1 for the first try. */
+  attempt: number;
+}
+
+export interface SendDeps {
+  clock: Clock;
+  /** Leaves the process; public addresses only where the operator says so. */
+  fetch: typeof fetch;
+  /** Aborts when the attempt's time is over. */
+  signal: AbortSignal;
+  /** Writes a line for a person to read (kind `terminal`). */
+  print: (line: string) => void;
+}
+
+export interface Sent {
+  /** One a line of the request, or a single one that holds for all. */
+  outcomes: Outcome[] | Outcome;
+}
+
+/** What became of one event of a request (expected failures are values). */
+export type Outcome =
+  | { result: "delivered" }
+  /** To be tried again; `afterMs` is the destination's own wish (Retry-After). `throttled`: it asks for patience, which is no failure of its own. */
+  | ({ result: "retry"; afterMs?: number; throttled?: boolean } & Answer)
+  /** Will never be taken. */
+  | ({ result: "dead" } & Answer)
+  /** The destination is gone (410): stop sending, keep everything. */
+  | ({ result: "disable" } & Answer);
+
+export interface Answer {
+  /** For the operator: what happened and what to do. Never holds a secret. */
+  reason: string;
+  /** HTTP status or the protocol's own code. */
+  status?: number;
+  /** Start of the answer's body. */
+  response?: string;
+}
