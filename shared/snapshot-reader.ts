@@ -27,7 +27,7 @@ export interface SnapshotReaderOptions {
 }
 
 export interface CachingSnapshotReader extends SnapshotReader {
-  /** Drops what is in memory, because the configuration has changed. */
+  /** Takes nothing in memory for fresh any more, because the configuration has changed; it stays as what is served in an outage. */
   forget(): void;
 }
 
@@ -117,8 +117,8 @@ export function createSnapshotReader(options: SnapshotReaderOptions): CachingSna
     token: (token) => read(tokens, tokenSource, token),
     team: (team) => read(teams, teamSource, team),
     forget: () => {
-      tokens.clear();
-      teams.clear();
+      tokens.expire();
+      teams.expire();
       d1FirstUntil = clock.now() + KV_SETTLE_MS;
     },
   };
@@ -162,8 +162,8 @@ class Cache<T> {
     if (room.size > this.#capacity) room.delete(room.keys().next().value as string);
   }
 
-  clear(): void {
-    this.#known.clear();
+  expire(): void {
     this.#unknown.clear();
+    for (const entry of this.#known.values()) entry.staleAt = Number.NEGATIVE_INFINITY;
   }
 }
