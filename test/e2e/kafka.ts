@@ -1,0 +1,254 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { until } from "./wait.ts";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const POM = join(HERE, "kafka", "pom.xml");
+const BRIDGE = join(HERE, "kafka", "Bridge.java");
+const CACHE = join(dirname(dirname(HERE)), ".cache", "kafka");
+const COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+/** Kafka 4 runs on nothing older. */
+const JAVA_VERSION = 17;
+const FETCH_TIMEOUT_MS = 300_000;
+const START_TIMEOUT_MS = 60_000;
+/** The tools live for seconds: no time for the optimising compiler, and a heap that leaves room for the product under test. */
+const TOOL_FLAGS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const BROKER_FLAGS = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
+
+export type KafkaAvailability = { available: true } | { available: false; reason: string };
+
+export interface KafkaRecord {
+  partition: number;
+  offset: number;
+  timestampMs: number;
+  headers: Record<string, string>;
+  key: string | null;
+  value: string;
+}
+
+/** A running broker with an HTTP bridge in front. */
+export interface Kafka {
+  bootstrap: string;
+  /** Base URL of the bridge, which speaks the Strimzi bridge's produce call. */
+  bridge: string;
+  createTopic(topic: string, partitions: number): void;
+  /** Reads the topic from its beginning with Kafka's own console consumer, until `max` records or `idleMs` without one. */
+  consumeAll(topic: string, options: { max: number; idleMs?: number }): KafkaRecord[];
+  stop(): Promise<void>;
+}
+
+let availability: KafkaAvailability | undefined;
+
+/** Whether a real Kafka can run here. The first call fetches it (about 55 MB through Maven); later ones need no network. */
+export function kafkaAvailable(): KafkaAvailability {
+  availability ??= check();
+  return availability;
+}
+
+function check(): KafkaAvailability {
+  const no = (reason: string): KafkaAvailability => ({ available: false, reason: `no real Kafka: ${reason}` });
+  const java = spawnSync("java", ["--list-modules"], { encoding: "utf8" });
+  if (java.error !== undefined) return no("there is no java on the PATH");
+  const version = Number(/^java\.base@(\d+)/m.exec(java.stdout)?.[1] ?? 0);
+  if (version < JAVA_VERSION) return no(`java is version ${version}, Kafka 4 needs ${JAVA_VERSION}`);
+  if (!java.stdout.includes("jdk.compiler")) return no("java is a runtime without a compiler, the bridge needs a JDK");
+  if (existsSync(libraries())) return { available: true };
+  const failure = fetchKafka(libraries());
+  return failure === null ? { available: true } : no(failure);
+}
+
+/** Named after the pom's content: another version is another folder. */
+function libraries(): string {
+  return join(CACHE, createHash("sha256").update(readFileSync(POM)).digest("hex").slice(0, 12));
+}
+
+/** Null, or why it failed. The folder appears whole or not at all. */
+function fetchKafka(folder: string): string | null {
+  mkdirSync(CACHE, { recursive: true });
+  const partial = mkdtempSync(join(CACHE, "partial-"));
+  const args = ["-q", "-B", "-f", POM, COPY, "-DincludeScope=runtime", `-DoutputDirectory=${partial}`];
+  const maven = spawnSync("mvn", args, { encoding: "utf8", timeout: FETCH_TIMEOUT_MS });
+  if (maven.status === 0) {
+    renameSync(partial, folder);
+    return null;
+  }
+  rmSync(partial, { recursive: true });
+  if (maven.error !== undefined && "code" in maven.error && maven.error.code === "ENOENT") return "there is no mvn on the PATH";
+  const line = /\[ERROR\] (.*)/.exec(`${maven.stdout}${maven.stderr}`)?.[1];
+  return `Maven cannot fetch it: ${line ?? maven.error?.message ?? "no message"}`;
+}
+
+const classpath = () => join(libraries(), "*");
+
+/** Runs one of Kafka's command line tools to its end. Throws with its output when it fails. */
+function tool(mainClass: string, args: string[], accept: (status: number | null) => boolean = (status) => status === 0) {
+  const result = spawnSync("java", [...TOOL_FLAGS, "-cp", classpath(), mainClass, ...args], {
+    encoding: "utf8",
+    maxBuffer: 1024 ** 3,
+  });
+  if (!accept(result.status)) throw new Error(`${mainClass} ${args.join(" ")}: ${result.stdout}${result.stderr}`);
+  return result.stdout;
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  for (const server of servers) server.close();
+  return ports;
+}
+
+function brokerSettings(folder: string, port: number, controllerPort: number): string {
+  return Object.entries({
+    "process.roles": "broker,controller",
+    "node.id": 1,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    "controller.listener.names": "CONTROLLER",
+    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
+    "log.dirs": join(folder, "log"),
+    // A misspelt topic is an error that a test must see.
+    "auto.create.topics.enable": false,
+    "offsets.topic.replication.factor": 1,
+    "offsets.topic.num.partitions": 1,
+    "transaction.state.log.replication.factor": 1,
+    "transaction.state.log.min.isr": 1,
+    "group.initial.rebalance.delay.ms": 0,
+  })
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
+}
+
+/** Starts a broker of one node and the bridge, both on free ports of 127.0.0.1. Throws where `kafkaAvailable()` says no. */
+export async function startKafka(): Promise<Kafka> {
+  const is = kafkaAvailable();
+  if (!is.available) throw new Error(is.reason);
+  const folder = mkdtempSync(join(tmpdir(), "headwater-kafka-"));
+  const [port, controllerPort] = (await freePorts(2)) as [number, number];
+  const settings = join(folder, "server.properties");
+  writeFileSync(settings, brokerSettings(folder, port, controllerPort));
+  tool("kafka.tools.StorageTool", ["format", "-t", randomBytes(16).toString("base64url"), "-c", settings]);
+  const children: ChildProcess[] = [];
+  // A test process that dies takes the broker along.
+  const killAll = () => children.forEach((child) => child.kill("SIGKILL"));
+  process.once("exit", killAll);
+  const stop = async () => {
+    process.off("exit", killAll);
+    const ended = children.filter((child) => child.exitCode === null && child.signalCode === null);
+    const exits = ended.map((child) => once(child, "exit"));
+    killAll();
+    await Promise.all(exits);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const broker = spawn("java", [...BROKER_FLAGS, "-cp", classpath(), "kafka.Kafka", settings], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    children.push(broker);
+    await listening(broker, port);
+    const bootstrap = `127.0.0.1:${port}`;
+    const front = spawn("java", ["-Xmx256m", "-XX:+UseSerialGC", "-cp", classpath(), BRIDGE, bootstrap], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    children.push(front);
+    return { bootstrap, bridge: `http://127.0.0.1:${await firstLine(front)}`, stop, ...tools(bootstrap) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function listening(broker: ChildProcess, port: number): Promise<void> {
+  let log = "";
+  broker.stderr?.on("data", (chunk) => {
+    log = `${log}${chunk}`.slice(-4_000);
+  });
+  const describe = () => `no Kafka broker on port ${port}: ${log}`;
+  await until(
+    () => {
+      if (broker.exitCode !== null) throw new Error(`the Kafka broker ended: ${log}`);
+      return canConnect(port);
+    },
+    { timeoutMs: START_TIMEOUT_MS, describe },
+  );
+}
+
+async function canConnect(port: number): Promise<boolean> {
+  const { connect } = await import("node:net");
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy();
+      resolve(true);
+    }).on("error", () => resolve(false));
+  });
+}
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  const lines = createInterface({ input: child.stdout! });
+  const line = await Promise.race([
+    once(lines, "line").then(([text]) => String(text)),
+    once(child, "exit").then(([code]) => {
+      throw new Error(`the Kafka bridge ended with ${code} before it listened`);
+    }),
+  ]);
+  return line;
+}
+
+function tools(bootstrap: string): Pick<Kafka, "createTopic" | "consumeAll"> {
+  const server = ["--bootstrap-server", bootstrap];
+  return {
+    createTopic: (topic, partitions) => {
+      tool("org.apache.kafka.tools.TopicCommand", [
+        ...server,
+        ...["--create", "--topic", topic, "--partitions", `${partitions}`, "--replication-factor", "1"],
+      ]);
+    },
+    consumeAll: (topic, { max, idleMs = 5_000 }) => {
+      const printed = ["timestamp", "partition", "offset", "headers", "key"];
+      const output = tool(
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        [
+          ...server,
+          ...["--topic", topic, "--from-beginning", "--max-messages", `${max}`, "--timeout-ms", `${idleMs}`],
+          ...printed.flatMap((what) => ["--formatter-property", `print.${what}=true`]),
+        ],
+        // Idle time over before `max` records came: status 1, and what came is on stdout.
+        () => true,
+      );
+      return output.split("\n").filter(Boolean).map(parseRecord);
+    },
+  };
+}
+
+/** One line of the console consumer; JSON text holds neither tab nor newline. */
+function parseRecord(line: string): KafkaRecord {
+  const [time = "", partition = "", offset = "", headers = "", key = "", ...value] = line.split("\t");
+  const after = (text: string) => Number(text.slice(text.indexOf(":") + 1));
+  return {
+    partition: after(partition),
+    offset: after(offset),
+    timestampMs: after(time),
+    headers: parseHeaders(headers),
+    key: key === "null" ? null : key,
+    value: value.join("\t"),
+  };
+}
+
+function parseHeaders(text: string): Record<string, string> {
+  if (text === "NO_HEADERS") return {};
+  return Object.fromEntries(
+    text.split(",").map((pair) => [pair.slice(0, pair.indexOf(":")), pair.slice(pair.indexOf(":") + 1)]),
+  );
+}
