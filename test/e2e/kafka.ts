@@ -80,7 +80,8 @@ function fetchKafka(folder: string): string | null {
     return null;
   }
   rmSync(partial, { recursive: true });
-  if (maven.error !== undefined && "code" in maven.error && maven.error.code === "ENOENT") return "there is no mvn on the PATH";
+  if (maven.error !== undefined && "code" in maven.error && maven.error.code === "ENOENT")
+    return "there is no mvn on the PATH";
   const line = /\[ERROR\] (.*)/.exec(`${maven.stdout}${maven.stderr}`)?.[1];
   return `Maven cannot fetch it: ${line ?? maven.error?.message ?? "no message"}`;
 }
@@ -88,7 +89,11 @@ function fetchKafka(folder: string): string | null {
 const classpath = () => join(libraries(), "*");
 
 /** Runs one of Kafka's command line tools to its end. Throws with its output when it fails. */
-function tool(mainClass: string, args: string[], accept: (status: number | null) => boolean = (status) => status === 0) {
+function tool(
+  mainClass: string,
+  args: string[],
+  accept: (status: number | null) => boolean = (status) => status === 0,
+) {
   const result = spawnSync("java", [...TOOL_FLAGS, "-cp", classpath(), mainClass, ...args], {
     encoding: "utf8",
     maxBuffer: 1024 ** 3,
@@ -142,7 +147,9 @@ export async function startKafka(): Promise<Kafka> {
   tool("kafka.tools.StorageTool", ["format", "-t", randomBytes(16).toString("base64url"), "-c", settings]);
   const children: ChildProcess[] = [];
   // A test process that dies takes the broker along.
-  const killAll = () => children.forEach((child) => child.kill("SIGKILL"));
+  const killAll = () => {
+    for (const child of children) child.kill("SIGKILL");
+  };
   process.once("exit", killAll);
   const stop = async () => {
     process.off("exit", killAll);
