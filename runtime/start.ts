@@ -1,0 +1,180 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setInterval } from "node:timers";
+import { AppError, messageOf } from "../shared/errors.ts";
+import { buildWorkers } from "./build.ts";
+import { loadConfigFile, writeExampleConfig } from "./config-file.ts";
+import { type Core, startCore } from "./core.ts";
+import { DataFolder } from "./data-folder.ts";
+import { readOptions, type StartOptions, USAGE } from "./options.ts";
+import { claimPorts } from "./ports.ts";
+import { printer } from "./printer.ts";
+import { projectRoot } from "./project.ts";
+import { startSandbox } from "./sandbox-process.ts";
+import { StartError } from "./start-error.ts";
+
+/** As on Cloudflare (wrangler.toml, crons): once a minute whatever is known to hold work is woken. */
+const SWEEP_MS = 60_000;
+/** The console answers within milliseconds; more means that the runtime came up broken. */
+const APPLY_TIMEOUT_MS = 10_000;
+
+interface Running {
+  capture: string;
+  console: string;
+  sandboxPid: number;
+  adminToken: string;
+  stop(): Promise<void>;
+}
+
+async function start(options: StartOptions): Promise<Running> {
+  const { print, log } = printer(options.json);
+  const adminToken = adminTokenOf(options);
+  const folder = new DataFolder(resolve(options.data));
+  const config = resolve(options.config);
+  const isFirst = !existsSync(config);
+  if (isFirst && options.production) throw new StartError(`the configuration ${config} does not exist`);
+  if (isFirst) writeExampleConfig(config);
+  const document = await loadConfigFile(config, process.env);
+  await folder.claim();
+  const [port, consolePort, sandboxPort] = (await claimPorts([
+    { host: options.host, port: options.port, flag: "--port" },
+    { host: options.host, port: options.consolePort, flag: "--console-port" },
+    { host: "127.0.0.1", port: 0, flag: "--port" },
+  ])) as [number, number, number];
+  const workers = await buildWorkers();
+  const token = adminToken ?? folder.secret("admin-token", 24);
+
+  let core: Core | undefined;
+  const remember = () => folder.remember([core?.pid() ?? 0, sandbox.pid()].filter((pid) => pid !== 0));
+  const sandbox = await startSandbox({
+    worker: workers.transform,
+    root: projectRoot,
+    port: sandboxPort,
+    log,
+    onRestart: () => remember(),
+  });
+  core = await startCore({
+    root: projectRoot,
+    workers,
+    host: options.host,
+    port,
+    consolePort,
+    state: join(folder.path, "state"),
+    sandbox: sandbox.address,
+    adminToken: token,
+    secretKey: process.env.HEADWATER_SECRET_KEY ?? folder.secret("secret-key", 32),
+    egress: options.production ? ["public", ...options.allowPrivate] : ["public", "private"],
+    vars: workerVariables(process.env),
+    print,
+  });
+  remember();
+  const running: Running = {
+    capture: urlOf(options.host, port),
+    console: urlOf(options.host, consolePort),
+    sandboxPid: sandbox.pid(),
+    adminToken: token,
+    stop: async () => {
+      clearInterval(sweeping);
+      await core?.stop();
+      await sandbox.stop();
+    },
+  };
+  const sweeping = setInterval(() => void core?.sweep(), SWEEP_MS);
+  try {
+    await apply(running, document);
+  } catch (error) {
+    await running.stop();
+    throw error;
+  }
+  // What an earlier run left undone goes on without new traffic.
+  void core.sweep();
+  if (isFirst) explain(running, options, config);
+  return running;
+}
+
+function adminTokenOf(options: StartOptions): string | null {
+  const token = process.env.HEADWATER_ADMIN_TOKEN;
+  if (token !== undefined && token !== "") return token;
+  if (options.production)
+    throw new StartError("HEADWATER_ADMIN_TOKEN must be set: the admin API has no default password");
+  return null;
+}
+
+/** HEADWATER_VAR_<NAME> sets the variable <NAME> of the workers: the limits that an operator may change. */
+function workerVariables(env: NodeJS.ProcessEnv): Record<string, string> {
+  const prefix = "HEADWATER_VAR_";
+  return Object.fromEntries(
+    Object.entries(env)
+      .filter(([name, value]) => name.startsWith(prefix) && value !== undefined)
+      .map(([name, value]) => [name.slice(prefix.length), value as string]),
+  );
+}
+
+function urlOf(host: string, port: number): string {
+  const reachable =
+    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
+  return `http://${reachable}:${port}`;
+}
+
+async function apply(running: Running, document: unknown): Promise<void> {
+  const response = await fetch(`${running.console}/api/config`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${running.adminToken}`, "content-type": "application/json" },
+    body: JSON.stringify(document),
+    signal: AbortSignal.timeout(APPLY_TIMEOUT_MS),
+  });
+  const answer = (await response.json()) as { detail?: string };
+  if (!response.ok)
+    throw new StartError(answer.detail ?? `the configuration was refused with status ${response.status}`);
+}
+
+/** For somebody who has just cloned the project: what to paste. */
+function explain(running: Running, options: StartOptions, config: string): void {
+  const event = '{"api_key":"phc_acme","event":"signup","distinct_id":"user-1","properties":{"plan":"pro"}}';
+  const out = options.json ? process.stderr : process.stdout;
+  out.write(
+    [
+      `Wrote ${config}: one team, one token, one script, and a destination that prints here. Try it:`,
+      "",
+      `  curl -X POST ${running.capture}/i/v0/e -H 'content-type: application/json' -d '${event}'`,
+      "",
+    ].join("\n"),
+  );
+}
+
+async function main(): Promise<void> {
+  const options = readOptions(process.argv.slice(2), process.env);
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const running = await start(options);
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => {
+      running.stop().then(
+        () => process.exit(0),
+        (error: unknown) => fail(error),
+      );
+    });
+  }
+  const { capture, console: api, sandboxPid, adminToken } = running;
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ ready: true, capture, console: api, pid: process.pid, sandboxPid, adminToken })}\n`
+      : `headwater ready capture=${capture} console=${api}\n`,
+  );
+}
+
+function fail(error: unknown): never {
+  const expected = error instanceof StartError || error instanceof AppError;
+  // Expected: one line that says what to change. Anything else is a bug, and its stack is the report.
+  const text = expected
+    ? messageOf(error).replaceAll(/\s*\n\s*/g, " ")
+    : error instanceof Error
+      ? error.stack
+      : String(error);
+  process.stderr.write(`headwater: ${text}\n`);
+  process.exit(1);
+}
+
+main().catch(fail);

@@ -1,0 +1,14 @@
+/** Bindings and variables of the capture worker (wrangler.toml, [env.capture]). */
+export interface CaptureEnv {
+  LANES: DurableObjectNamespace;
+  OUTBOXES: DurableObjectNamespace;
+  SANDBOX: Fetcher;
+  DB: D1Database;
+  SNAPSHOTS: KVNamespace;
+  /** How long an isolate keeps a snapshot, in milliseconds. */
+  SNAPSHOT_TTL_MS?: string;
+  /** Bytes of events that a lane holds for the pump before it refuses more. */
+  LANE_BACKLOG_BYTES?: string;
+  /** The replay window: bytes of events that a lane keeps once they are processed. */
+  LANE_RETAIN_BYTES?: string;
+}

@@ -1,0 +1,139 @@
+/**
+ * Requests that arrive in one isolate within a short window for the same lane share one append, and so one fsync.
+ *
+ * The runtime's rules shape this (workerd cancels a request as hung when it waits for nothing of its own, and a promise of one
+ * request may be awaited by another only beside I/O of its own):
+ * - the first request of a group leads: it waits on its own timer and makes the append itself; `waitUntil` keeps it alive if its
+ *   client leaves;
+ * - a follower awaits the leader's result beside a guard timer of its own, which is also its time-out.
+ *
+ * Invariant 1: `join` resolves only after the append has.
+ */
+import { AppError } from "../../shared/errors.ts";
+import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
+import { concatLines } from "../../shared/ndjson.ts";
+import { appendRun, type Runs } from "../../shared/runs.ts";
+
+export interface GroupCommitDeps {
+  append(append: LaneAppend): Promise<LaneAppended>;
+  /** Resolves after `ms`; the current request's own timer. `cancel` frees it. */
+  timer(ms: number): { done: Promise<void>; cancel(): void };
+}
+
+export interface GroupCommitLimits {
+  /** How long a leader waits for company: short beside a round trip, long enough for a busy isolate to gather dozens. */
+  windowMs: number;
+  /** How long a request waits for its append before its client is told to try again: below the 10 s time-out of the SDKs. */
+  timeoutMs: number;
+  /** A group closes at this size: an RPC argument may be 32 MiB, and a lane writes rows of 1 MB. */
+  groupBytes: number;
+}
+
+export const DEFAULT_GROUP_COMMIT_LIMITS: GroupCommitLimits = { windowMs: 2, timeoutMs: 8_000, groupBytes: 4_000_000 };
+
+/** One request's events for one lane. */
+export interface Part {
+  events: Uint8Array;
+  uuids: Uint8Array;
+  tokens: Runs<string>;
+}
+
+interface Group {
+  parts: Part[];
+  bytes: number;
+  done: Promise<void>;
+  settle: { resolve(): void; reject(error: unknown): void };
+}
+
+export class AppendTimeoutError extends AppError {
+  constructor() {
+    super(
+      "append_timeout",
+      503,
+      "the events could not be stored in time; they were not acknowledged, send them again",
+      {
+        retryAfterS: 1,
+      },
+    );
+  }
+}
+
+export class GroupCommit {
+  readonly #deps: GroupCommitDeps;
+  readonly #limits: GroupCommitLimits;
+  readonly #open = new Map<string, Group>();
+
+  constructor(deps: GroupCommitDeps, limits: GroupCommitLimits = DEFAULT_GROUP_COMMIT_LIMITS) {
+    this.#deps = deps;
+    this.#limits = limits;
+  }
+
+  /**
+   * Resolves once the events are durable.
+   * @param waitUntil of the current request
+   * @throws AppendTimeoutError, or what the append throws: then they may or may not be durable, and the client must send them again
+   */
+  join(lane: string, part: Part, waitUntil: (promise: Promise<unknown>) => void): Promise<void> {
+    const open = this.#open.get(lane);
+    if (open !== undefined && open.bytes + part.events.length <= this.#limits.groupBytes) {
+      open.parts.push(part);
+      open.bytes += part.events.length;
+      return this.#withTimeout(open.done);
+    }
+    const group = newGroup(part);
+    this.#open.set(lane, group);
+    const lead = this.#lead(lane, group);
+    waitUntil(lead);
+    return lead.then(() => group.done);
+  }
+
+  /** Never rejects: the group's promise carries the outcome. */
+  async #lead(lane: string, group: Group): Promise<void> {
+    try {
+      await this.#deps.timer(this.#limits.windowMs).done;
+      if (this.#open.get(lane) === group) this.#open.delete(lane);
+      await this.#withTimeout(this.#deps.append(merge(lane, group.parts)));
+      group.settle.resolve();
+    } catch (error) {
+      if (this.#open.get(lane) === group) this.#open.delete(lane);
+      group.settle.reject(error);
+    }
+  }
+
+  async #withTimeout(work: Promise<unknown>): Promise<void> {
+    const guard = this.#deps.timer(this.#limits.timeoutMs);
+    try {
+      await Promise.race([
+        work,
+        guard.done.then(() => {
+          throw new AppendTimeoutError();
+        }),
+      ]);
+    } finally {
+      guard.cancel();
+    }
+  }
+}
+
+function newGroup(part: Part): Group {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // The leader reads the outcome from the same promise; without followers a rejection would otherwise count as unhandled.
+  promise.catch(() => {});
+  return { parts: [part], bytes: part.events.length, done: promise, settle: { resolve, reject } };
+}
+
+function merge(lane: string, parts: readonly Part[]): LaneAppend {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return { lane, ...only };
+  const tokens: [string, number][] = [];
+  for (const part of parts) for (const [token, count] of part.tokens) appendRun(tokens, token, count);
+  let length = 0;
+  for (const part of parts) length += part.uuids.length;
+  const uuids = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    uuids.set(part.uuids, at);
+    at += part.uuids.length;
+  }
+  return { lane, events: concatLines(parts.map((part) => part.events)), uuids, tokens };
+}

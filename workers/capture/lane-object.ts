@@ -1,0 +1,185 @@
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { messageOf } from "../../shared/errors.ts";
+import type { LaneApi, LaneAppend, LaneAppended, LaneStatus } from "../../shared/lane-api.ts";
+import { logLine } from "../../shared/log.ts";
+import type { OutboxAppend } from "../../shared/outbox-api.ts";
+import type { SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
+import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { objectSql } from "../../shared/sql.ts";
+import { outboxStub } from "../../shared/stubs.ts";
+import { runtimeTimer } from "../../shared/timer.ts";
+import { Admission } from "./admission.ts";
+import type { CaptureEnv } from "./env.ts";
+import { Lane } from "./lane.ts";
+import { laneLimits } from "./lane-limits.ts";
+import { unresolvedToken } from "./lane-name.ts";
+import { LaneStore } from "./lane-store.ts";
+import { KILLS_BEFORE_QUARANTINE, Pump } from "./pump.ts";
+import { runInSandbox } from "./sandbox-client.ts";
+
+/** How long a busy lane sleeps at most if everything else that should wake it is lost. Armed once a busy period: each costs a write. */
+const SAFETY_ALARM_MS = 30_000;
+
+/** The shell of a lane: storage, timers and bindings around Lane (the log), Pump (what moves it) and Admission (fair shares). */
+export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
+  readonly #clock: Clock = systemClock;
+  readonly #store: LaneStore;
+  readonly #lane: Lane;
+  readonly #pump: Pump;
+  readonly #admission: Admission;
+  readonly #reader: SnapshotReader & { forget(): void };
+  #name: string | null;
+  #team: string | null;
+  #armed = false;
+  #registered = false;
+
+  constructor(ctx: DurableObjectState, env: CaptureEnv) {
+    super(ctx, env);
+    this.#store = new LaneStore(objectSql(ctx.storage));
+    this.#name = this.#store.name("lane");
+    this.#team = this.#store.name("team");
+    const [seed] = crypto.getRandomValues(new Uint32Array(1));
+    this.#lane = new Lane(this.#store, this.#clock, laneLimits(env), seed as number);
+    this.#reader = createSnapshotReader({
+      kv: env.SNAPSHOTS,
+      db: env.DB,
+      clock: this.#clock,
+      ...(env.SNAPSHOT_TTL_MS === undefined ? {} : { ttlMs: Number(env.SNAPSHOT_TTL_MS) }),
+    });
+    this.#pump = new Pump(this.#lane, this.#store, {
+      snapshot: () => this.#snapshot(),
+      run: (bundle, events, options) => runInSandbox(env.SANDBOX, bundle, events, options),
+      append: (append) => this.#appendToOutbox(append),
+      wait: async (ms, wake) => {
+        this.#admission.progressed(0);
+        const timer = runtimeTimer(ms);
+        await (wake === undefined ? timer.done : Promise.race([timer.done, wake]));
+        timer.cancel();
+      },
+      moved: (events) => this.#admission.progressed(events),
+      clock: this.#clock,
+      log: (record) => logLine({ lane: this.#name, team: this.#team, ...record }),
+    });
+    this.#admission = new Admission({
+      backlog: () => this.#lane.backlog,
+      pumping: () => this.#pump.trouble === null,
+      timer: runtimeTimer,
+    });
+    if (this.#pump.hasWork) this.#resume();
+  }
+
+  async append(append: LaneAppend): Promise<LaneAppended> {
+    await this.#admission.admit(append.uuids.length / 16);
+    if (this.#name === null) {
+      this.#name = append.lane;
+      this.#store.setName("lane", append.lane);
+    }
+    const appended = this.#lane.append(append);
+    this.#resume();
+    return appended;
+  }
+
+  async status(): Promise<LaneStatus> {
+    const oldestAt = this.#lane.oldestAt();
+    const { backlog } = this.#lane;
+    const team = await this.#snapshot().catch(() => null);
+    const pending: Record<string, number> = {};
+    for (const { id } of team?.destinations ?? []) pending[id] = backlog;
+    for (const [id, through] of this.#lane.parked) pending[id] = this.#lane.nextSeq - 1 - through;
+    return {
+      lane: this.#name ?? "",
+      team: this.#team,
+      nextSeq: this.#lane.nextSeq,
+      accepted: this.#lane.nextSeq - 1,
+      duplicates: this.#lane.duplicates,
+      backlog,
+      backlogBytes: this.#lane.backlogBytes,
+      oldestAt: oldestAt === null ? null : new Date(oldestAt).toISOString(),
+      pending,
+      scripts: this.#store.scripts().map(({ script, kills, ...rest }) => ({
+        id: script,
+        kills,
+        ...rest,
+        quarantined: kills >= KILLS_BEFORE_QUARANTINE,
+      })),
+      trouble: this.#pump.trouble,
+    };
+  }
+
+  async wake(): Promise<void> {
+    this.#reader.forget();
+    this.#pump.unpark();
+    this.#resume();
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armed = false;
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#pump.hasWork) return;
+    if (!this.#armed) {
+      this.#armed = true;
+      void this.ctx.storage.setAlarm(this.#clock.now() + SAFETY_ALARM_MS);
+    }
+    this.ctx.waitUntil(
+      this.#pump.kick().catch((error) => {
+        // A bug or a broken store: the alarm starts the pump again, from the cursor.
+        logLine({
+          level: "error",
+          lane: this.#name,
+          team: this.#team,
+          message: `the pump stopped: ${messageOf(error)}`,
+        });
+      }),
+    );
+    if (!this.#registered) this.ctx.waitUntil(this.#register());
+  }
+
+  /** Makes the lane known to the sweep and the API. Tried again with the next append if it fails. */
+  async #register(): Promise<void> {
+    this.#registered = true;
+    try {
+      const team = await this.#findTeam();
+      if (this.#name === null || team === null) throw new Error("its team is not known yet");
+      await this.env.DB.prepare("INSERT OR IGNORE INTO lanes (lane, team) VALUES (?, ?)").bind(this.#name, team).run();
+    } catch (error) {
+      this.#registered = false;
+      logLine({ level: "warn", lane: this.#name, message: `the lane could not be registered: ${messageOf(error)}` });
+    }
+  }
+
+  async #findTeam(): Promise<string | null> {
+    if (this.#team !== null || this.#name === null) return this.#team;
+    const token = unresolvedToken(this.#name);
+    const team =
+      token === null ? this.#name.slice(0, this.#name.indexOf(":")) : ((await this.#reader.token(token))?.team ?? null);
+    if (team !== null) {
+      this.#team = team;
+      this.#store.setName("team", team);
+    }
+    return team;
+  }
+
+  async #snapshot(): Promise<TeamSnapshot | null> {
+    const team = await this.#findTeam();
+    if (team !== null) return this.#reader.team(team);
+    // Accepted while the configuration could not be read; now it can, and it has no such token. Nobody's events: let them go, on record.
+    logLine({
+      level: "warn",
+      lane: this.#name,
+      message: "events of an unknown token are let go",
+      events: this.#lane.backlog,
+    });
+    return { team: "", version: 0, lanes: 1, tokens: [], bundle: null, destinations: [] };
+  }
+
+  #appendToOutbox(append: Omit<OutboxAppend, "lane">) {
+    return outboxStub(this.env.OUTBOXES, append.team, append.destination).append({
+      lane: this.#name as string,
+      ...append,
+    });
+  }
+}

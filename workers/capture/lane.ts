@@ -1,0 +1,272 @@
+/**
+ * A lane: one team's durable, ordered log of accepted events (one shard of it).
+ *
+ * Job: number events, drop those that it has seen, keep them until every destination has its share and for the replay window after
+ * that, and say where the pump is. It does no I/O but its store's, and everything here is synchronous: one call is one transaction.
+ *
+ * Invariants (DESIGN section 3): 1 (an append returns only what the store took), 2 (the cursor and the parked destinations move
+ * only through `advance`), 3 (rows are read in the order of their seqs), 7 (uuids are stored as they came).
+ */
+import type { Clock } from "../../shared/clock.ts";
+import { AppError } from "../../shared/errors.ts";
+import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
+import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
+import { appendRun, expandRuns, sliceRuns } from "../../shared/runs.ts";
+import type { LaneStore } from "./lane-store.ts";
+import { RecentUuids, UUID_BYTES } from "./recent-uuids.ts";
+
+export interface LaneLimits {
+  /** A row's events. Durable Objects take values of up to 2 MB; half of that leaves room for one event of 1 MB. */
+  rowBytes: number;
+  /** Events not yet through the scripts. Beyond it appends are refused: a third of an object's 10 GB stays free for retained rows. */
+  backlogBytes: number;
+  /** The replay window: how long a row stays once every destination has it. */
+  retainMs: number;
+  /** The replay window's size; the oldest rows go first. */
+  retainBytes: number;
+  /** Uuids in the dedupe window: 26 bytes of memory each. */
+  dedupeCount: number;
+}
+
+export const DEFAULT_LANE_LIMITS: LaneLimits = {
+  rowBytes: 1_000_000,
+  backlogBytes: 3_000_000_000,
+  retainMs: 24 * 60 * 60 * 1000,
+  retainBytes: 1_000_000_000,
+  dedupeCount: 262_144,
+};
+
+/** Events (after, through] as the pump moves them. */
+export interface LaneBatch {
+  after: number;
+  through: number;
+  /** NDJSON, one line a seq. */
+  events: Uint8Array;
+  tokens: [string, number][];
+}
+
+/** The client is told to come back; nothing of the append was taken. */
+export class LaneFullError extends AppError {
+  constructor(backlogBytes: number) {
+    super(
+      "lane_full",
+      503,
+      `the team's backlog is full (${backlogBytes} bytes wait to be processed); the events were not accepted, send them again`,
+      { retryAfterS: RETRY_AFTER_FULL_S },
+    );
+  }
+}
+
+/** Long enough for a pump that runs again to make room, short enough that SDKs which honour it lose no queue. */
+const RETRY_AFTER_FULL_S = 10;
+
+export class Lane {
+  readonly #store: LaneStore;
+  readonly #clock: Clock;
+  readonly #limits: LaneLimits;
+  readonly #recent: RecentUuids;
+  #cursor: number;
+  #endSeq: number;
+  #backlogBytes: number;
+  #allBytes: number;
+  #duplicates: number;
+  readonly #parked: Map<string, number>;
+
+  /** @param seed a random 32-bit number for the dedupe window's hash */
+  constructor(store: LaneStore, clock: Clock, limits: LaneLimits, seed: number) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#cursor = store.number("cursor");
+    // Rows are deleted only behind the cursor, so the greater of the two is always where the log ended.
+    this.#endSeq = Math.max(store.endSeq(), this.#cursor + 1);
+    const bytes = store.bytes(this.#cursor + 1);
+    this.#backlogBytes = bytes.from;
+    this.#allBytes = bytes.all;
+    this.#duplicates = store.number("duplicates");
+    this.#parked = store.parked();
+    this.#recent = new RecentUuids(limits.dedupeCount, seed);
+    this.#rememberRetained();
+  }
+
+  get cursor(): number {
+    return this.#cursor;
+  }
+  get nextSeq(): number {
+    return this.#endSeq;
+  }
+  get backlog(): number {
+    return this.#endSeq - 1 - this.#cursor;
+  }
+  get backlogBytes(): number {
+    return this.#backlogBytes;
+  }
+  get duplicates(): number {
+    return this.#duplicates;
+  }
+  /** Last seq that each destination behind the cursor has. */
+  get parked(): ReadonlyMap<string, number> {
+    return this.#parked;
+  }
+
+  /** Milliseconds since the epoch at which the oldest event of the backlog was accepted; null without one. */
+  oldestAt(): number | null {
+    return this.backlog === 0 ? null : (this.#store.headAt(this.#cursor + 1)?.acceptedAt ?? null);
+  }
+
+  /** @throws LaneFullError; whatever the store throws. Then nothing was taken. */
+  append(append: LaneAppend): LaneAppended {
+    if (this.#backlogBytes + append.events.length > this.#limits.backlogBytes)
+      throw new LaneFullError(this.#backlogBytes);
+    const fresh = this.#withoutDuplicates(append);
+    const count = fresh.uuids.length / UUID_BYTES;
+    const duplicates = append.uuids.length / UUID_BYTES - count;
+    const before = { endSeq: this.#endSeq, backlogBytes: this.#backlogBytes, allBytes: this.#allBytes };
+    try {
+      this.#store.transaction(() => {
+        this.#insert(fresh, count);
+        if (duplicates > 0) this.#store.setNumber("duplicates", this.#duplicates + duplicates);
+      });
+    } catch (error) {
+      this.#recent.removeNewest(count);
+      this.#endSeq = before.endSeq;
+      this.#backlogBytes = before.backlogBytes;
+      this.#allBytes = before.allBytes;
+      throw error;
+    }
+    this.#duplicates += duplicates;
+    return { duplicates };
+  }
+
+  /** The next events after `after`, in order: at most `maxEvents`, and at most `maxBytes` unless one event alone is larger. Null: none. */
+  read(after: number, until: number, maxEvents: number, maxBytes: number): LaneBatch | null {
+    const parts: Uint8Array[] = [];
+    const tokens: [string, number][] = [];
+    let [first, through, bytes] = [0, 0, 0];
+    for (const row of this.#store.rowsFrom(after + 1)) {
+      if (row.firstSeq > until) break;
+      const starts = lineStarts(row.events);
+      const from = Math.max(0, after + 1 - row.firstSeq);
+      if (first === 0) [first, through] = [row.firstSeq + from, row.firstSeq + from - 1];
+      let to = from;
+      const end = Math.min(row.count, until - row.firstSeq + 1, from + maxEvents - (through - first + 1));
+      while (to < end && (bytes === 0 || bytes + lineBytes(starts, to) <= maxBytes)) bytes += lineBytes(starts, to++);
+      if (to > from) {
+        parts.push(sliceLines(row.events, starts, from, to));
+        for (const [token, count] of sliceRuns(row.tokens, from, to)) appendRun(tokens, token, count);
+        through = row.firstSeq + to - 1;
+      }
+      if (to < row.count) break;
+    }
+    if (through < first || first === 0) return null;
+    const [only] = parts;
+    const events = parts.length === 1 && only !== undefined ? only : concatLines(parts);
+    return { after: first - 1, through, events, tokens };
+  }
+
+  /**
+   * The pump has passed `through`, `bytes` of events; `parked` says which destinations stay behind at which seq (null: no longer).
+   * One transaction.
+   */
+  advance(through: number, bytes: number, parked: ReadonlyMap<string, number | null>): void {
+    const passed = Math.max(through, this.#cursor);
+    this.#store.transaction(() => {
+      if (passed !== this.#cursor) this.#store.setNumber("cursor", passed);
+      for (const [destination, seq] of parked) this.#store.setParked(destination, seq);
+    });
+    for (const [destination, seq] of parked) {
+      if (seq === null) this.#parked.delete(destination);
+      else this.#parked.set(destination, seq);
+    }
+    this.#cursor = passed;
+    this.#backlogBytes = this.backlog === 0 ? 0 : Math.max(0, this.#backlogBytes - bytes);
+  }
+
+  /**
+   * Removes rows that the replay window no longer covers, a bounded number a call. Rows that the cursor has not passed always stay.
+   * A parked destination loses its share of a removed row: the pump then reports it as expired.
+   */
+  retain(): void {
+    const horizon = this.#clock.now() - this.#limits.retainMs;
+    let last: number | null = null;
+    for (const row of this.#store.oldest()) {
+      if (row.firstSeq + row.count - 1 > this.#cursor) break;
+      if (row.acceptedAt >= horizon && this.#allBytes <= this.#limits.retainBytes) break;
+      last = row.firstSeq;
+      this.#allBytes -= row.bytes;
+    }
+    if (last !== null) this.#store.deleteThrough(last);
+  }
+
+  #insert(fresh: LaneAppend, count: number): void {
+    const acceptedAt = this.#clock.now();
+    if (count === 0) return;
+    if (fresh.events.length <= this.#limits.rowBytes) {
+      this.#insertRow(fresh, fresh.events, 0, count, acceptedAt);
+      return;
+    }
+    const starts = lineStarts(fresh.events);
+    for (let from = 0; from < count; ) {
+      let to = from + 1;
+      while (to < count && (starts[to + 1] as number) - (starts[from] as number) <= this.#limits.rowBytes) to++;
+      this.#insertRow(fresh, sliceLines(fresh.events, starts, from, to), from, to, acceptedAt);
+      from = to;
+    }
+  }
+
+  #insertRow(fresh: LaneAppend, events: Uint8Array, from: number, to: number, acceptedAt: number): void {
+    this.#store.insert({
+      firstSeq: this.#endSeq,
+      count: to - from,
+      acceptedAt,
+      tokens: sliceRuns(fresh.tokens, from, to),
+      uuids: fresh.uuids.subarray(from * UUID_BYTES, to * UUID_BYTES),
+      events,
+    });
+    this.#endSeq += to - from;
+    this.#backlogBytes += events.length;
+    this.#allBytes += events.length;
+  }
+
+  #withoutDuplicates(append: LaneAppend): LaneAppend {
+    const count = append.uuids.length / UUID_BYTES;
+    const known: boolean[] = [];
+    let duplicates = 0;
+    for (let i = 0; i < count; i++) {
+      const isNew = this.#recent.add(append.uuids, i * UUID_BYTES);
+      known.push(!isNew);
+      if (!isNew) duplicates++;
+    }
+    if (duplicates === 0) return append;
+    const starts = lineStarts(append.events);
+    const each = expandRuns(append.tokens);
+    const lines: Uint8Array[] = [];
+    const tokens: [string, number][] = [];
+    const uuids = new Uint8Array((count - duplicates) * UUID_BYTES);
+    for (let i = 0; i < count; i++) {
+      if (known[i]) continue;
+      uuids.set(append.uuids.subarray(i * UUID_BYTES, (i + 1) * UUID_BYTES), lines.length * UUID_BYTES);
+      lines.push(sliceLines(append.events, starts, i, i + 1));
+      appendRun(tokens, each[i] as string, 1);
+    }
+    return { lane: append.lane, events: concatLines(lines), uuids, tokens };
+  }
+
+  #rememberRetained(): void {
+    const rows: Uint8Array[] = [];
+    let count = 0;
+    for (const uuids of this.#store.uuidsNewestFirst()) {
+      rows.push(uuids);
+      count += uuids.length / UUID_BYTES;
+      if (count >= this.#limits.dedupeCount) break;
+    }
+    for (const uuids of rows.reverse()) {
+      for (let at = 0; at < uuids.length; at += UUID_BYTES) this.#recent.add(uuids, at);
+    }
+  }
+}
+
+/** Of line `i`, with its newline. */
+function lineBytes(starts: readonly number[], i: number): number {
+  return (starts[i + 1] as number) - (starts[i] as number);
+}

@@ -1,0 +1,268 @@
+/**
+ * The pump: moves a lane's events, in order, through the team's scripts to the outboxes of its destinations.
+ *
+ * One batch is with the outboxes while the next is in the sandbox. A destination whose outbox does not take its share is parked: its
+ * position is kept, the others go on, and it catches up from the log later, by running the scripts on the same events again.
+ *
+ * Invariants (DESIGN section 3): 2 (outbox appends are idempotent by (lane, seq); the cursor moves after every outbox has committed
+ * or is parked), 3 (batches go out one after the other), 4 (a destination is never waited for, a script that takes the sandbox down
+ * is found and left out), 5 (every seq reaches every destination's books once).
+ *
+ * It does not know what a destination is, nor how scripts run.
+ */
+import type { Clock } from "../../shared/clock.ts";
+import { messageOf } from "../../shared/errors.ts";
+import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
+import type { Progress } from "../../shared/sandbox-api.ts";
+import type { Bundle, TeamSnapshot } from "../../shared/snapshot.ts";
+import type { Lane, LaneBatch } from "./lane.ts";
+import type { LaneStore } from "./lane-store.ts";
+import type { RunOptions, RunOutcome } from "./sandbox-client.ts";
+import { shareOf, type Transformed } from "./share.ts";
+
+export interface PumpDeps {
+  /** The team's configuration as of now. Null: there is no such team. Throws when it cannot be read. */
+  snapshot(): Promise<TeamSnapshot | null>;
+  /** Never throws for what a sandbox does. */
+  run(bundle: Bundle, events: Uint8Array, options: RunOptions): Promise<RunOutcome>;
+  /** Throws when the outbox cannot be reached; then it may or may not have taken the share. */
+  append(append: Omit<OutboxAppend, "lane">): Promise<OutboxAppended>;
+  /** Resolves after `ms`, or when `wake` resolves. */
+  wait(ms: number, wake?: Promise<void>): Promise<void>;
+  /** This many events have left the backlog. */
+  moved(events: number): void;
+  clock: Clock;
+  log(record: Record<string, unknown>): void;
+}
+
+/** A batch is large enough to pay for its round trips, and small enough to hold in memory several times. */
+const BATCH_EVENTS = 500;
+const BATCH_BYTES = 1_000_000;
+/** An outbox that cannot be reached is left alone for this long; its destination falls behind meanwhile. */
+const PARK_MS = 1_000;
+/** Tries of one append before its destination is parked: an object that moves or restarts answers the second one. */
+const APPEND_TRIES = 3;
+const APPEND_RETRY_MS = 50;
+/** Expired seqs that one append reports at most. */
+const EXPIRED_COUNT = 10_000;
+/** Waits between tries of whatever is down: short at first, since a sandbox restarts within a second. */
+const TROUBLE_MIN_MS = 50;
+const TROUBLE_MAX_MS = 1_000;
+/** A script during which the sandbox died this often is not run again until its team publishes another version. */
+export const KILLS_BEFORE_QUARANTINE = 3;
+
+export class Pump {
+  readonly #lane: Lane;
+  readonly #store: LaneStore;
+  readonly #deps: PumpDeps;
+  readonly #parkedUntil = new Map<string, number>();
+  /** Bundles that took the sandbox down without a script to blame: run with care from then on. */
+  readonly #suspects = new Map<string, number>();
+  #running: Promise<void> | null = null;
+  #kicked = Promise.withResolvers<void>();
+  #trouble: string | null = null;
+
+  constructor(lane: Lane, store: LaneStore, deps: PumpDeps) {
+    this.#lane = lane;
+    this.#store = store;
+    this.#deps = deps;
+  }
+
+  /** What holds it up, for the operator; null where nothing does. */
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  get hasWork(): boolean {
+    return this.#lane.backlog > 0 || this.#lane.parked.size > 0;
+  }
+
+  /** Starts it if it rests and there is work. Resolves when it rests again. */
+  kick(): Promise<void> {
+    this.#kicked.resolve();
+    if (this.#running === null && this.hasWork) {
+      this.#running = this.#work().finally(() => {
+        this.#running = null;
+      });
+    }
+    return this.#running ?? Promise.resolve();
+  }
+
+  /** Tries parked destinations again at once. */
+  unpark(): void {
+    this.#parkedUntil.clear();
+  }
+
+  async #work(): Promise<void> {
+    let ahead: Promise<Step | null> | null = null;
+    while (this.hasWork) {
+      const step: Step | null = await (ahead ?? this.#next(this.#lane.cursor));
+      ahead = null;
+      if (step !== null) {
+        ahead = this.#next(step.batch.through);
+        await this.#deliver(step);
+      }
+      const moved = await this.#catchUp();
+      this.#lane.retain();
+      if (step === null && !moved && this.#lane.backlog === 0 && this.#lane.parked.size > 0)
+        await this.#waitForParked();
+    }
+    await ahead;
+  }
+
+  /** Reads the batch after `after` and runs the scripts on it; null if there is none. Waits out whatever is down. */
+  async #next(after: number): Promise<Step | null> {
+    const batch = this.#lane.read(after, this.#lane.nextSeq - 1, BATCH_EVENTS, BATCH_BYTES);
+    return batch === null ? null : this.#transform(batch, true);
+  }
+
+  async #transform(batch: LaneBatch, count: boolean): Promise<Step> {
+    for (let failures = 0; ; failures++) {
+      let trouble: string;
+      try {
+        const snapshot = await this.#deps.snapshot();
+        if (snapshot !== null) {
+          const step =
+            snapshot.bundle === null ? { batch, run: null } : await this.#runChain(batch, snapshot.bundle, count);
+          if (!("trouble" in step)) {
+            this.#trouble = null;
+            return { ...step, snapshot };
+          }
+          trouble = step.trouble;
+        } else trouble = "the team is not in the configuration: its events wait until it is";
+      } catch (error) {
+        trouble = `the team's configuration cannot be read: ${messageOf(error)}`;
+      }
+      if (trouble !== this.#trouble) this.#deps.log({ level: "error", message: trouble, backlog: this.#lane.backlog });
+      this.#trouble = trouble;
+      await this.#deps.wait(Math.min(TROUBLE_MAX_MS, TROUBLE_MIN_MS * 2 ** failures));
+    }
+  }
+
+  async #runChain(batch: LaneBatch, bundle: Bundle, count: boolean): Promise<Transformed | { trouble: string }> {
+    const fail: Progress[] = [];
+    let careful = (this.#suspects.get(bundle.hash) ?? 0) >= KILLS_BEFORE_QUARANTINE;
+    for (;;) {
+      const run = await this.#deps.run(bundle, batch.events, { careful, skip: this.#quarantined(bundle), fail });
+      if (run.outcome === "ran") {
+        if (count) {
+          for (const { script, message, count: errors } of run.result.errors) {
+            this.#store.countScript(bundle.hash, script, { errors, lastError: message });
+          }
+        }
+        return { batch, run };
+      }
+      if (run.outcome === "broken") return { trouble: `the team's scripts do not load: ${run.message}` };
+      if (!run.started) return { trouble: `the sandbox cannot be reached: ${run.message}` };
+      this.#blame(bundle, run.progress, batch);
+      if (run.progress !== null) fail.push(run.progress);
+      careful = true;
+    }
+  }
+
+  /** The sandbox died while it ran this bundle. */
+  #blame(bundle: Bundle, progress: Progress | null, batch: LaneBatch): void {
+    const [only] = bundle.scripts;
+    const culprit = progress?.script ?? (bundle.scripts.length === 1 ? only?.id : undefined);
+    if (culprit !== undefined) {
+      const lastError = "the sandbox had to be killed while this script ran: it did not end, or took all memory";
+      this.#store.countScript(bundle.hash, culprit, { kills: 1, lastError });
+    } else this.#suspects.set(bundle.hash, (this.#suspects.get(bundle.hash) ?? 0) + 1);
+    this.#deps.log({
+      level: "error",
+      message: "the sandbox died while it ran the team's scripts",
+      script: culprit ?? null,
+      quarantined: culprit !== undefined && this.#quarantined(bundle).includes(culprit),
+      events: batch.through - batch.after,
+    });
+  }
+
+  #quarantined(bundle: Bundle): string[] {
+    return this.#store
+      .scripts()
+      .filter((script) => script.bundle === bundle.hash && script.kills >= KILLS_BEFORE_QUARANTINE)
+      .map((script) => script.script);
+  }
+
+  /** Gives every destination that is up to date its share, then moves the cursor. */
+  async #deliver(step: Step): Promise<void> {
+    const { batch, snapshot } = step;
+    const parked = new Map<string, number | null>();
+    const upToDate = snapshot.destinations.filter(({ id }) => !this.#lane.parked.has(id));
+    await Promise.all(
+      upToDate.map(async ({ id }) => {
+        const through = await this.#append(snapshot.team, id, shareOf(step, id));
+        if (through < batch.through) parked.set(id, through);
+      }),
+    );
+    for (const id of this.#lane.parked.keys()) {
+      if (!snapshot.destinations.some((destination) => destination.id === id)) parked.set(id, null);
+    }
+    this.#lane.advance(batch.through, batch.events.length, parked);
+    this.#deps.moved(batch.through - batch.after);
+  }
+
+  /** The last seq that the outbox has afterwards: less than the share's if it did not take it, and then the destination waits a while. */
+  async #append(team: string, destination: string, share: ReturnType<typeof shareOf>): Promise<number> {
+    let message = "";
+    for (let attempt = 1; attempt <= APPEND_TRIES; attempt++) {
+      if (attempt > 1) await this.#deps.wait(APPEND_RETRY_MS * attempt);
+      try {
+        const answer = await this.#deps.append({ team, destination, ...share });
+        if (answer.status === "full") {
+          this.#parkedUntil.set(destination, this.#deps.clock.now() + answer.retryAfterMs);
+          this.#deps.log({ level: "warn", message: "the outbox is full: the destination falls behind", destination });
+        }
+        return answer.through;
+      } catch (error) {
+        message = messageOf(error);
+      }
+    }
+    this.#parkedUntil.set(destination, this.#deps.clock.now() + PARK_MS);
+    this.#deps.log({ level: "error", message: `the outbox cannot be reached: ${message}`, destination });
+    return share.after;
+  }
+
+  /** One batch for each parked destination whose wait is over. True if any moved. */
+  async #catchUp(): Promise<boolean> {
+    const now = this.#deps.clock.now();
+    const due = [...this.#lane.parked].filter(([destination]) => (this.#parkedUntil.get(destination) ?? 0) <= now);
+    const moved = await Promise.all(due.map(([destination, through]) => this.#catchUpOne(destination, through)));
+    return moved.includes(true);
+  }
+
+  async #catchUpOne(destination: string, through: number): Promise<boolean> {
+    const batch = this.#lane.read(through, this.#lane.cursor, BATCH_EVENTS, BATCH_BYTES);
+    if (batch === null) {
+      this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, null]]));
+      return true;
+    }
+    const step = await this.#transform(batch, false);
+    if (!step.snapshot.destinations.some(({ id }) => id === destination)) {
+      this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, null]]));
+      return true;
+    }
+    const share = batch.after > through ? expiredShare(through, batch.after) : shareOf(step, destination);
+    const reached = await this.#append(step.snapshot.team, destination, share);
+    if (reached === through) return false;
+    this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, reached >= this.#lane.cursor ? null : reached]]));
+    return true;
+  }
+
+  async #waitForParked(): Promise<void> {
+    this.#kicked = Promise.withResolvers<void>();
+    const next = Math.min(...[...this.#lane.parked.keys()].map((id) => this.#parkedUntil.get(id) ?? 0));
+    await this.#deps.wait(Math.max(1, next - this.#deps.clock.now()), this.#kicked.promise);
+  }
+}
+
+interface Step extends Transformed {
+  snapshot: TeamSnapshot;
+}
+
+/** The log no longer has these seqs: the replay window's cap took them while the destination was parked. */
+function expiredShare(after: number, until: number): ReturnType<typeof shareOf> {
+  const through = Math.min(until, after + EXPIRED_COUNT);
+  const expired = Array.from({ length: through - after }, (_, i) => after + 1 + i);
+  return { after, through, events: new Uint8Array(0), seqs: null, tokens: [], dropped: [], filtered: [], expired };
+}
