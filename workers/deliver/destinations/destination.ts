@@ -1,13 +1,17 @@
 import type { ZodType } from "zod";
 import type { Clock } from "../../../shared/clock.ts";
+import type { CommonSettings } from "./common-settings.ts";
 
 /**
  * One kind of destination. A kind is one file: its settings' schema, how it cuts the queue into requests, and how it sends one and
  * reads the answer record by record. Retrying, pacing, dead letters and books are the outbox's.
  */
-export interface DestinationKind<Settings = unknown> {
+export interface DestinationKind<Settings extends CommonSettings = CommonSettings> {
   readonly kind: string;
-  /** Parses the destination's entry of the configuration, without `id` and `kind`; unknown keys are refused. */
+  /**
+   * Parses the destination's entry of the configuration, without `id`, `kind` and `filter`; unknown keys are refused.
+   * What it returns, it also takes: settings are parsed again when they come back from storage.
+   */
   readonly settings: ZodType<Settings>;
   /** Paths of secret fields inside the settings, such as "signing_secret" or "auth.password". Their values are strings. */
   readonly secrets: readonly string[];
@@ -25,9 +29,12 @@ export interface RequestLimits {
   maxWaitMs: number;
   /** Requests under way at once. */
   concurrency: number;
+  /** How long one attempt may take. */
+  timeoutMs: number;
 }
 
 export interface OutboundRequest {
+  team: string;
   /** Stable over retries of the same request. */
   id: string;
   /** NDJSON, `count` lines, one event each. */

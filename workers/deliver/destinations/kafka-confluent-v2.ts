@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { textToBase64 } from "../base64.ts";
+import type { OutboundRequest, SendDeps, Sent } from "./destination.ts";
+import {
+  isRetriableHttpCode,
+  postRecords,
+  type RecordVerdict,
+  recordOutcomes,
+  topicUrl,
+  wholeFailure,
+} from "./kafka-http.ts";
+import { type KafkaRecord, kafkaRecords } from "./kafka-record.ts";
+import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
+
+/**
+ * Confluent REST Proxy v2, and what speaks like it with one result a record (Karapace). Keys and values go as base64 ("binary"), so
+ * that the topic holds their exact bytes: the "json" form would put keys in quotes and write numbers anew. No headers in v2.
+ * An answer of 200 may hold failed records, and one of 401, 403 or 422 written ones: only a record's own result counts.
+ */
+export const confluentV2Settings = z.strictObject({
+  protocol: z.literal("confluent-v2"),
+  ...kafkaFields,
+  auth: basicAuth.optional(),
+});
+
+const CONTENT_TYPE = "application/vnd.kafka.binary.v2+json";
+const ACCEPT = "application/vnd.kafka.v2+json";
+
+/** Retriable by the proxy's own table: 50003 (Confluent), 2 (Karapace), and Kafka's retriable protocol codes, which some pass on raw. */
+const RETRIABLE = new Set([50003, 2, 3, 5, 6, 7, 13, 14, 15, 16, 19, 20]);
+/** Looks retriable by its first digits and is not. */
+const FINAL = 50002;
+
+export function sendConfluentV2(request: OutboundRequest, settings: KafkaSettings, deps: SendDeps): Promise<Sent> {
+  const records = kafkaRecords(request, settings).map(recordText).join(",");
+  const post = { url: topicUrl(settings), contentType: CONTENT_TYPE, accept: ACCEPT, body: `{"records":[${records}]}` };
+  return postRecords(post, settings, deps, (answer) => {
+    const offsets = (answer.json as { offsets?: unknown } | null | undefined)?.offsets;
+    if (!Array.isArray(offsets)) return wholeFailure(answer, settings, deps.clock.now());
+    return recordOutcomes(request, settings, (i) => verdict(offsets[i]), isRetriableCode);
+  });
+}
+
+function recordText({ key, value }: KafkaRecord): string {
+  const keyField = key === null ? "" : `"key":"${textToBase64(key)}",`;
+  return `{${keyField}"value":"${textToBase64(value)}"}`;
+}
+
+function verdict(result: unknown): RecordVerdict {
+  if (typeof result !== "object" || result === null) return undefined;
+  const { offset, error_code: code, error } = result as { offset?: unknown; error_code?: unknown; error?: unknown };
+  if (typeof code === "number" && code !== 0) return { code, message: typeof error === "string" ? error : "" };
+  return typeof offset === "number" ? "written" : undefined;
+}
+
+function isRetriableCode(code: number): boolean {
+  return code !== FINAL && (RETRIABLE.has(code) || isRetriableHttpCode(code));
+}
