@@ -22,24 +22,3 @@ function hash(text: string): number {
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
   return h >>> 0;
 }
-
-/** The region of a request: Cloudflare's continent as a location hint for the lane, so that the acknowledgement stays near the client. */
-export function regionOf(cf: { continent?: unknown; longitude?: unknown } | undefined): string {
-  switch (cf?.continent) {
-    case "NA":
-      // Splits the United States about halfway; a wrong guess costs some milliseconds, never an event.
-      return Number(cf.longitude ?? -90) < -100 ? "wnam" : "enam";
-    case "SA":
-      return "sam";
-    case "EU":
-      return "weur";
-    case "AS":
-      return "apac";
-    case "OC":
-      return "oc";
-    case "AF":
-      return "afr";
-    default:
-      return "local";
-  }
-}

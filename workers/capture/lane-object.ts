@@ -9,6 +9,7 @@ import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
 import { outboxStub } from "../../shared/stubs.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
+import { UUID_BYTES } from "../../shared/uuid.ts";
 import { Admission } from "./admission.ts";
 import type { CaptureEnv } from "./env.ts";
 import { Lane } from "./lane.ts";
@@ -70,7 +71,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   }
 
   async append(append: LaneAppend): Promise<LaneAppended> {
-    await this.#admission.admit(append.uuids.length / 16);
+    await this.#admission.admit(append.uuids.length / UUID_BYTES);
     if (this.#name === null) {
       this.#name = append.lane;
       this.#store.setName("lane", append.lane);

@@ -12,8 +12,9 @@ import { AppError } from "../../shared/errors.ts";
 import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { appendRun, expandRuns, sliceRuns } from "../../shared/runs.ts";
+import { UUID_BYTES } from "../../shared/uuid.ts";
 import type { LaneStore } from "./lane-store.ts";
-import { RecentUuids, UUID_BYTES } from "./recent-uuids.ts";
+import { RecentUuids } from "./recent-uuids.ts";
 
 export interface LaneLimits {
   /** A row's events. Durable Objects take values of up to 2 MB; half of that leaves room for one event of 1 MB. */

@@ -232,20 +232,21 @@ export class Pump {
   }
 
   async #catchUpOne(destination: string, through: number): Promise<boolean> {
-    const batch = this.#lane.read(through, this.#lane.cursor, BATCH_EVENTS, BATCH_BYTES);
-    if (batch === null) {
-      this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, null]]));
-      return true;
+    const { cursor } = this.#lane;
+    const batch = this.#lane.read(through, cursor, BATCH_EVENTS, BATCH_BYTES);
+    const step = batch === null ? null : await this.#transform(batch, false);
+    const snapshot = step?.snapshot ?? (await this.#deps.snapshot().catch(() => null));
+    // Without its configuration nothing is known of the destination, not even that it is gone.
+    if (snapshot === null) return false;
+    let reached = cursor;
+    if (snapshot.destinations.some(({ id }) => id === destination)) {
+      // Rows between where it stands and where the log begins are gone.
+      const begin = batch?.after ?? cursor;
+      const share = step === null || begin > through ? expiredShare(through, begin) : shareOf(step, destination);
+      reached = await this.#append(snapshot.team, destination, share);
     }
-    const step = await this.#transform(batch, false);
-    if (!step.snapshot.destinations.some(({ id }) => id === destination)) {
-      this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, null]]));
-      return true;
-    }
-    const share = batch.after > through ? expiredShare(through, batch.after) : shareOf(step, destination);
-    const reached = await this.#append(step.snapshot.team, destination, share);
     if (reached === through) return false;
-    this.#lane.advance(this.#lane.cursor, 0, new Map([[destination, reached >= this.#lane.cursor ? null : reached]]));
+    this.#lane.advance(cursor, 0, new Map([[destination, reached >= cursor ? null : reached]]));
     return true;
   }
 

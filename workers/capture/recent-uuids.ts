@@ -4,7 +4,6 @@
  *
  * Clients choose uuids, so the hash is seeded: nobody outside can aim at one slot.
  */
-const BYTES = 16;
 const WORDS = 4;
 const EMPTY = 0;
 
@@ -112,5 +111,3 @@ function word(bytes: Uint8Array, at: number): number {
     0
   );
 }
-
-export const UUID_BYTES = BYTES;

@@ -1,0 +1,45 @@
+import { env as globalEnv, waitUntil } from "cloudflare:workers";
+import { systemClock } from "../../shared/clock.ts";
+import { logLine } from "../../shared/log.ts";
+import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { laneStub } from "../../shared/stubs.ts";
+import { sweep } from "../../shared/sweep.ts";
+import { runtimeTimer } from "../../shared/timer.ts";
+import { DEFAULT_LIMITS } from "./decode/limits.ts";
+import type { CaptureEnv } from "./env.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { createIngress } from "./ingress.ts";
+import { storeEvents } from "./store-events.ts";
+
+export { LaneObject } from "./lane-object.ts";
+
+const env = globalEnv as unknown as CaptureEnv;
+
+const reader = createSnapshotReader({
+  kv: env.SNAPSHOTS,
+  db: env.DB,
+  clock: systemClock,
+  ...(env.SNAPSHOT_TTL_MS === undefined ? {} : { ttlMs: Number(env.SNAPSHOT_TTL_MS) }),
+});
+
+const commit = new GroupCommit({
+  append: (append) => laneStub(env.LANES, append.lane).append(append),
+  timer: runtimeTimer,
+});
+
+const ingress = createIngress({
+  resolve: (token) => reader.token(token),
+  append: (target, events) => storeEvents(target, events, { commit, limits: DEFAULT_LIMITS, waitUntil }),
+  clock: systemClock,
+  fillRandom: (bytes) => crypto.getRandomValues(bytes),
+  log: (record) => logLine({ ...record }),
+});
+
+export default {
+  fetch: (request) => ingress.fetch(request),
+  /** Wakes every lane: alarms can be lost, work must not be. */
+  scheduled: async () => {
+    const { results } = await env.DB.prepare("SELECT lane FROM lanes").all<{ lane: string }>();
+    await sweep(results, ({ lane }) => laneStub(env.LANES, lane).wake(), "lane");
+  },
+} satisfies ExportedHandler<CaptureEnv>;

@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
+import type { OutboxAppended } from "../../shared/outbox-api.ts";
+import type { TeamSnapshot } from "../../shared/snapshot.ts";
+import { FakeClock } from "../../shared/testing/fake-clock.ts";
+import { nodeSql } from "../../shared/testing/node-sql.ts";
+import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
+import { LaneStore } from "./lane-store.ts";
+import { Pump, type PumpDeps } from "./pump.ts";
+import type { RunOutcome } from "./sandbox-client.ts";
+
+type Append = Parameters<PumpDeps["append"]>[0];
+
+const bundle = {
+  hash: "b1",
+  team: "acme",
+  scripts: [{ id: "scrub", module: "scrub.js", on_error: "pass" as const, inputs: {} }],
+  filters: {},
+  modules: {},
+};
+
+function aSnapshot(overrides: Partial<TeamSnapshot> = {}): TeamSnapshot {
+  const destinations = ["hook", "kafka"].map((id) => ({ id, kind: "webhook", settings: {} }));
+  return { team: "acme", version: 1, lanes: 1, tokens: ["phc_a"], bundle: null, destinations, ...overrides };
+}
+
+/** What an outbox does with an append, as the contract has it (shared/outbox-api.ts). */
+class FakeOutbox {
+  through: number | null = null;
+  lines: string[] = [];
+  seqs: number[] = [];
+  expired: number[] = [];
+  state: "ok" | "full" | "unreachable" = "ok";
+
+  append(append: Append): OutboxAppended {
+    if (this.state === "unreachable") throw new Error("connection lost");
+    if (this.state === "full") return { status: "full", through: this.through ?? append.after, retryAfterMs: 1_000 };
+    if (this.through !== null && append.after > this.through) return { status: "gap", through: this.through };
+    const lines = decodeLines(append.events);
+    for (const [i, line] of lines.entries()) {
+      const seq = append.seqs?.[i] ?? append.after + 1 + i;
+      if (seq <= (this.through ?? append.after)) continue;
+      this.lines.push(line);
+      this.seqs.push(seq);
+    }
+    this.expired.push(...append.expired.filter((seq) => seq > (this.through ?? 0)));
+    this.through = Math.max(this.through ?? 0, append.through);
+    return { status: "stored", through: this.through };
+  }
+}
+
+function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retainBytes?: number } = {}) {
+  const sql = nodeSql();
+  const clock = new FakeClock();
+  const store = new LaneStore(sql);
+  const outboxes: Record<string, FakeOutbox> = { hook: new FakeOutbox(), kafka: new FakeOutbox() };
+  const state = { snapshot: options.snapshot ?? aSnapshot(), waits: 0, moved: 0, onWait: () => {} };
+  const limits = {
+    ...DEFAULT_LANE_LIMITS,
+    ...(options.retainBytes === undefined ? {} : { retainBytes: options.retainBytes }),
+  };
+  const open = () => {
+    const lane = new Lane(store, clock, limits, 1);
+    const pump = new Pump(lane, store, {
+      snapshot: async () => state.snapshot,
+      run: options.run ?? (async (_bundle, events) => ran(decodeLines(events))),
+      append: async (append) => (outboxes[append.destination] as FakeOutbox).append(append),
+      wait: async (ms) => {
+        clock.advance(ms);
+        state.waits++;
+        // A pump that waits for ever would hang the test: after this many waits it is told so.
+        if (state.waits > 500) throw new Error("the pump waits without end");
+        state.onWait();
+      },
+      moved: (events) => {
+        state.moved += events;
+      },
+      clock,
+      log: () => {},
+    });
+    return { lane, pump };
+  };
+  return { ...open(), open, store, outboxes, state, clock };
+}
+
+let next = 0;
+function append(lane: Lane, lines: string[]): void {
+  const uuids = new Uint8Array(lines.length * 16);
+  for (let i = 0; i < lines.length; i++) new DataView(uuids.buffer).setUint32(i * 16, ++next);
+  lane.append({ lane: "acme:local:0", events: encodeLines(lines), uuids, tokens: [["phc_a", lines.length]] });
+}
+
+function ran(lines: string[], result: Partial<Extract<RunOutcome, { outcome: "ran" }>["result"]> = {}): RunOutcome {
+  return {
+    outcome: "ran",
+    result: { sources: null, dropped: [], matches: {}, errors: [], ...result },
+    events: encodeLines(lines),
+  };
+}
+
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => String(from + i));
+
+describe("Pump", () => {
+  it("brings every event to every destination once and in order, in batches (invariants 2, 3)", async () => {
+    const { lane, pump, outboxes, state } = aPump();
+    append(lane, numbers(1_300));
+    await pump.kick();
+    for (const outbox of Object.values(outboxes)) expect(outbox.lines).toEqual(numbers(1_300));
+    expect([lane.cursor, lane.backlog, state.moved, pump.hasWork]).toEqual([1_300, 0, 1_300, false]);
+  });
+
+  it("tells each destination what became of every seq (invariant 5)", async () => {
+    // Event 0 is dropped, 1 becomes two, 2 stays; the hook takes only the last line.
+    const run: PumpDeps["run"] = async () =>
+      ran(["1a", "1b", "2"], { sources: [1, 1, 2], dropped: [0], matches: { hook: [2] } });
+    const appends: Append[] = [];
+    const { lane, pump, outboxes } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    const hook = outboxes.hook as FakeOutbox;
+    const original = hook.append.bind(hook);
+    hook.append = (append) => {
+      appends.push(append);
+      return original(append);
+    };
+    append(lane, numbers(3));
+    await pump.kick();
+    expect(appends).toMatchObject([
+      { after: 0, through: 3, seqs: [3], dropped: [1], filtered: [2, 2], tokens: [["phc_a", 1]] },
+    ]);
+    expect(outboxes.kafka).toMatchObject({ lines: ["1a", "1b", "2"], seqs: [2, 2, 3] });
+  });
+
+  it.each(["full", "unreachable"] as const)(
+    "goes on for the others when an outbox is %s, and catches up (invariant 4)",
+    async (down) => {
+      const { lane, pump, outboxes, state } = aPump();
+      const hook = outboxes.hook as FakeOutbox;
+      append(lane, numbers(100));
+      await pump.kick();
+      hook.state = down;
+      append(lane, numbers(1_000, 100));
+      const seen: number[] = [];
+      let waits = 0;
+      state.onWait = () => {
+        seen.push((outboxes.kafka as FakeOutbox).lines.length);
+        if (++waits === 20) hook.state = "ok";
+      };
+      await pump.kick();
+      expect(seen.at(-1)).toBe(1_100);
+      for (const outbox of Object.values(outboxes)) expect(outbox.lines).toEqual(numbers(1_100));
+      expect([lane.parked.size, pump.hasWork]).toEqual([0, false]);
+    },
+  );
+
+  it("remembers over a restart where a parked destination stands", async () => {
+    const { lane, pump, open, outboxes, state } = aPump();
+    const hook = outboxes.hook as FakeOutbox;
+    hook.state = "full";
+    append(lane, numbers(700));
+    state.onWait = () => {
+      if (lane.backlog === 0) throw new Error("crash");
+    };
+    await expect(pump.kick()).rejects.toThrow("crash");
+    state.onWait = () => {};
+    hook.state = "ok";
+    const again = open();
+    expect(again.pump.hasWork).toBe(true);
+    await again.pump.kick();
+    for (const outbox of Object.values(outboxes)) expect(outbox.lines).toEqual(numbers(700));
+  });
+
+  it("reports what the log has let go of while a destination was parked as expired", async () => {
+    const { lane, pump, outboxes, state } = aPump({ retainBytes: 0 });
+    const hook = outboxes.hook as FakeOutbox;
+    append(lane, numbers(1));
+    await pump.kick();
+    hook.state = "full";
+    append(lane, numbers(600, 1));
+    let waits = 0;
+    state.onWait = () => {
+      if (++waits === 3) hook.state = "ok";
+    };
+    await pump.kick();
+    append(lane, ["last"]);
+    await pump.kick();
+    expect([...hook.seqs, ...hook.expired].sort((a, b) => a - b)).toEqual(Array.from({ length: 602 }, (_, i) => i + 1));
+    expect(hook.lines.at(-1)).toBe("last");
+  });
+
+  it("waits while the sandbox is away, and says so", async () => {
+    let tries = 0;
+    const troubles: (string | null)[] = [];
+    const run: PumpDeps["run"] = async (_bundle, events) =>
+      ++tries < 5
+        ? { outcome: "died", started: false, progress: null, message: "connection refused" }
+        : ran(decodeLines(events));
+    const { lane, pump, outboxes, state, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    state.onWait = () => troubles.push(pump.trouble);
+    append(lane, numbers(3));
+    await pump.kick();
+    expect(outboxes.hook?.lines).toEqual(numbers(3));
+    expect(troubles).toEqual(Array(4).fill("the sandbox cannot be reached: connection refused"));
+    expect([pump.trouble, store.scripts()]).toEqual([null, []]);
+  });
+
+  it("finds the script that kills the sandbox, quarantines it after three kills, and loses nothing (invariant 4)", async () => {
+    const runs: unknown[] = [];
+    const run: PumpDeps["run"] = async (_bundle, events, options) => {
+      runs.push(structuredClone(options));
+      const lines = decodeLines(events);
+      if (options.skip.includes("scrub")) return ran(lines);
+      const culprit = lines.findIndex((_, event) => !options.fail.some((failed) => failed.event === event));
+      if (!options.careful) return { outcome: "died", started: true, progress: null, message: "gone" };
+      return { outcome: "died", started: true, progress: { event: culprit, script: "scrub" }, message: "gone" };
+    };
+    const { lane, pump, outboxes, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    append(lane, numbers(10));
+    await pump.kick();
+    expect(outboxes.hook?.lines).toEqual(numbers(10));
+    expect(store.scripts()).toMatchObject([{ bundle: "b1", script: "scrub", kills: 3 }]);
+    expect(runs.length).toBe(4);
+    append(lane, numbers(10, 10));
+    await pump.kick();
+    expect(runs.length).toBe(5);
+  });
+
+  it("keeps the books whatever happens: random traffic, outages and restarts (invariants 2, 3, 5)", async () => {
+    const action = fc.oneof(
+      fc.record({ do: fc.constant("append" as const), count: fc.integer({ min: 1, max: 700 }) }),
+      fc.record({
+        do: fc.constant("state" as const),
+        outbox: fc.constantFrom("hook", "kafka"),
+        state: fc.constantFrom("ok" as const, "full" as const, "unreachable" as const),
+      }),
+      fc.constant({ do: "crash" as const }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 15 }), async (actions) => {
+        const world = aPump();
+        let { lane, pump } = world;
+        let count = 0;
+        for (const step of actions) {
+          if (step.do === "append") {
+            append(lane, numbers(step.count, count));
+            count += step.count;
+          } else if (step.do === "state") (world.outboxes[step.outbox] as FakeOutbox).state = step.state;
+          else {
+            let left = 3;
+            world.state.onWait = () => {
+              if (--left <= 0) throw new Error("crash");
+            };
+            await pump.kick().catch(() => {});
+            ({ lane, pump } = world.open());
+          }
+          world.state.waits = 0;
+        }
+        world.state.onWait = () => {};
+        for (const outbox of Object.values(world.outboxes)) outbox.state = "ok";
+        await pump.kick();
+        for (const outbox of Object.values(world.outboxes)) expect(outbox.lines).toEqual(numbers(count));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});

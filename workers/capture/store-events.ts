@@ -1,0 +1,68 @@
+import type { Event } from "../../shared/event.ts";
+import { lineStarts, sliceLines } from "../../shared/ndjson.ts";
+import { UUID_BYTES } from "../../shared/uuid.ts";
+import type { DecodeLimits } from "./decode/limits.ts";
+import { encodeEvents } from "./encode.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { Target } from "./ingress.ts";
+import { laneName, unresolvedLaneName } from "./lane-name.ts";
+
+/** Events of one append at most: below the 32 MiB that an RPC argument may have, with room for what shares the append. */
+const PART_BYTES = 8_000_000;
+
+export interface StoreEventsDeps {
+  commit: GroupCommit;
+  limits: DecodeLimits;
+  /** Of the current request. */
+  waitUntil(promise: Promise<unknown>): void;
+}
+
+/**
+ * Makes one request's events durable, each in its user's lane. A request whose events are for several lanes, or too large for one
+ * append, is not one transaction: when a part fails the client sends all again, and the lanes drop what they have by its uuid.
+ * @throws whatever an append throws, once all parts have settled
+ */
+export async function storeEvents(target: Target, events: readonly Event[], deps: StoreEventsDeps): Promise<void> {
+  // All of it is encoded, and so checked, before any of it is stored: a refused request leaves nothing behind.
+  const shares = [...byLane(target, events)].map(([lane, share]) => ({ lane, ...encodeEvents(share, deps.limits) }));
+  const stored = shares.map(({ lane, bytes, uuids }) => storeInLane(lane, target.token, bytes, uuids, deps));
+  for (const result of await Promise.allSettled(stored)) if (result.status === "rejected") throw result.reason;
+}
+
+function byLane(target: Target, events: readonly Event[]): Map<string, readonly Event[]> {
+  if (target.team === null) return new Map([[unresolvedLaneName(target.token, target.region), events]]);
+  if (target.lanes === 1) return new Map([[laneName(target.team, target.region, 1, ""), events]]);
+  const lanes = new Map<string, Event[]>();
+  for (const event of events) {
+    const lane = laneName(target.team, target.region, target.lanes, event.distinct_id);
+    const share = lanes.get(lane);
+    if (share === undefined) lanes.set(lane, [event]);
+    else share.push(event);
+  }
+  return lanes;
+}
+
+async function storeInLane(
+  lane: string,
+  token: string,
+  bytes: Uint8Array,
+  uuids: Uint8Array,
+  deps: StoreEventsDeps,
+): Promise<void> {
+  const count = uuids.length / UUID_BYTES;
+  if (bytes.length <= PART_BYTES) {
+    return deps.commit.join(lane, { events: bytes, uuids, tokens: [[token, count]] }, deps.waitUntil);
+  }
+  const starts = lineStarts(bytes);
+  // One part after the other: a user's events stay in order, and a failure stops what would follow.
+  for (let from = 0, to = 0; from < count; from = to) {
+    to = from + 1;
+    while (to < count && (starts[to + 1] as number) - (starts[from] as number) <= PART_BYTES) to++;
+    const part = {
+      events: sliceLines(bytes, starts, from, to),
+      uuids: uuids.subarray(from * UUID_BYTES, to * UUID_BYTES),
+      tokens: [[token, to - from] as const],
+    };
+    await deps.commit.join(lane, part, deps.waitUntil);
+  }
+}
