@@ -1,0 +1,36 @@
+import type { LaneStatus } from "../lane-api.ts";
+import type { OutboxStatus } from "../outbox-api.ts";
+
+export function aLaneStatus(overrides: Partial<LaneStatus> = {}): LaneStatus {
+  return {
+    lane: "acme:0",
+    team: "acme",
+    nextSeq: 1,
+    accepted: 0,
+    duplicates: 0,
+    backlog: 0,
+    backlogBytes: 0,
+    oldestAt: null,
+    pending: {},
+    scripts: [],
+    trouble: null,
+    ...overrides,
+  };
+}
+
+export function anOutboxStatus(overrides: Partial<OutboxStatus> = {}): OutboxStatus {
+  return {
+    team: "acme",
+    destination: "hook",
+    book: { accepted: 0, delivered: 0, filtered: 0, dropped: 0, dead: 0, expired: 0, pending: 0 },
+    emitted: 0,
+    lanes: {},
+    pendingBytes: 0,
+    oldestAt: null,
+    breaker: "closed",
+    disabled: null,
+    attempts: 0,
+    lastError: null,
+    ...overrides,
+  };
+}
