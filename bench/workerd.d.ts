@@ -1,0 +1,5 @@
+/** The package ships no types. It is CommonJS compiled from a module, so Node's default import is the whole of its exports. */
+declare module "workerd" {
+  const workerd: { default: string };
+  export default workerd;
+}
