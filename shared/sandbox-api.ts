@@ -5,7 +5,8 @@
  * `POST /run/<hash>` (NDJSON: events) runs a batch. The answer's HEADERS are sent when the batch starts to run, its body when it
  * has run: a sandbox that dies between the two died of that batch, because batches run one at a time. `?careful=1` runs one event
  * and one script at a time and writes a `Progress` line before each; `skip=<script id>` (repeatable) applies that script's error
- * policy instead of running it; `fail=<event index>:<script id>` (repeatable) does so for one event.
+ * policy instead of running it; `fail=<event index>:<script id>` (repeatable) does so for one event. Neither counts as an error.
+ * A connection that breaks after the headers means the same as a death: the batch could not be run to its end.
  * `GET /health` answers 200 as long as the event loop turns.
  *
  * Answers other than 200: 404 `bundle_missing` (PUT it and come back), 422 `bundle_broken` (the bundle does not load), 503.
@@ -20,6 +21,15 @@ export interface RunResult {
   matches: Record<string, number[]>;
   /** One entry for each script and message, `count` events each. */
   errors: ScriptError[];
+  /** What scripts logged, in order, the first hundred; absent where they logged nothing. */
+  logs?: ScriptLog[];
+}
+
+export interface ScriptLog {
+  script: string;
+  /** Index of the input that it spoke about. */
+  index: number;
+  text: string;
 }
 
 export interface ScriptError {

@@ -1,0 +1,159 @@
+/**
+ * The sandbox's host: answers shared/sandbox-api.ts.
+ *
+ * Batches run one at a time, and a batch's headers leave before anything of the team runs: whoever holds headers without a
+ * body when the process dies ran at that moment. In careful mode the line that names event and script leaves the same way.
+ * Loading an isolate runs none of its scripts, so a bundle that does not load is still answered with a status of its own.
+ *
+ * It keeps nothing on disk: after a restart every bundle is missing until it is PUT again.
+ */
+import { AppError, messageOf } from "../../shared/errors.ts";
+import type { Bundle } from "../../shared/snapshot.ts";
+import { bundleHash } from "./bundle.ts";
+import { BundleBrokenError, BundleMissingError, SandboxBusyError } from "./bundle-error.ts";
+import { runCarefully } from "./careful.ts";
+import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
+import type { Isolates } from "./isolates.ts";
+import { Lru } from "./lru.ts";
+import { Turns, type Wait } from "./turns.ts";
+
+export interface HostOptions {
+  isolates: Isolates;
+  wait: Wait;
+  /** Bundles known at once. Default 256. */
+  bundles?: number;
+  /** How long a batch waits for its turn before it is answered 503. Default 60 s. */
+  turnTimeoutMs?: number;
+}
+
+/** Text only, some hundred kilobytes each at most; more than there are isolates, because a PUT costs the pump a round trip. */
+const DEFAULT_BUNDLE_COUNT = 256;
+/** Longer than the supervisor needs to kill what hangs. */
+const DEFAULT_TURN_TIMEOUT_MS = 60_000;
+/** A client that does not read its answer gives up its turn after this; one that died is noticed sooner. */
+const BODY_TIMEOUT_MS = 5_000;
+
+const RUN = /^\/run\/([0-9a-f]+)$/;
+const BUNDLE = /^\/bundles\/([0-9a-f]+)$/;
+const NDJSON = { "Content-Type": "application/x-ndjson" };
+
+type Background = Pick<ExecutionContext, "waitUntil">;
+
+export class Host {
+  readonly #isolates: Isolates;
+  readonly #wait: Wait;
+  readonly #turnTimeoutMs: number;
+  readonly #bundles: Lru<Bundle>;
+  readonly #turns = new Turns();
+
+  constructor(options: HostOptions) {
+    this.#isolates = options.isolates;
+    this.#wait = options.wait;
+    this.#turnTimeoutMs = options.turnTimeoutMs ?? DEFAULT_TURN_TIMEOUT_MS;
+    this.#bundles = new Lru(options.bundles ?? DEFAULT_BUNDLE_COUNT);
+  }
+
+  async fetch(request: Request, background: Background): Promise<Response> {
+    const url = new URL(request.url);
+    if (url.pathname === "/health") return new Response("ok");
+    try {
+      const [, hash] = (request.method === "PUT" ? BUNDLE : RUN).exec(url.pathname) ?? [];
+      if (hash === undefined)
+        throw new AppError("not_found", 404, `the sandbox has no ${request.method} ${url.pathname}`);
+      if (request.method === "PUT") return await this.#store(hash, request);
+      return await this.#run(hash, new Uint8Array(await request.arrayBuffer()), url.searchParams, background);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const headers = error.retryAfterS === undefined ? {} : { "Retry-After": String(error.retryAfterS) };
+      return Response.json({ code: error.code, message: error.message }, { status: error.status, headers });
+    }
+  }
+
+  async #store(hash: string, request: Request): Promise<Response> {
+    const bundle = await request.json<Bundle>().catch((error) => {
+      throw new BundleBrokenError(hash, messageOf(error));
+    });
+    // What the hash covers was checked when it was compiled; this proves that it arrived as it was.
+    if (bundle.hash !== hash || (await bundleHash(bundle)) !== hash) {
+      throw new BundleBrokenError(hash, "its content does not have this hash");
+    }
+    this.#bundles.set(hash, bundle);
+    return new Response(null, { status: 204 });
+  }
+
+  async #run(hash: string, events: Uint8Array, query: URLSearchParams, background: Background): Promise<Response> {
+    if (!(await this.#turns.take(this.#turnTimeoutMs, this.#wait))) throw new SandboxBusyError();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    // The turn ends even if the client leaves.
+    background.waitUntil(promise);
+    const finish = () => {
+      this.#turns.give();
+      resolve();
+    };
+    try {
+      const bundle = this.#bundles.get(hash);
+      if (bundle === undefined) throw new BundleMissingError(hash);
+      const isolate = await this.#isolates.get(bundle);
+      const { readable, writable } = new IdentityTransformStream();
+      this.#answer(bundle, isolate, events, query, writable.getWriter()).finally(finish);
+      return new Response(readable, { headers: NDJSON });
+    } catch (error) {
+      finish();
+      throw error;
+    }
+  }
+
+  /** Resolves when the answer has been read, has broken, or has waited too long for its reader. Never rejects. */
+  async #answer(
+    bundle: Bundle,
+    isolate: IsolateApi,
+    events: Uint8Array,
+    query: URLSearchParams,
+    body: WritableStreamDefaultWriter<Uint8Array>,
+  ): Promise<void> {
+    // Headers leave when the event loop turns.
+    const flush = () => this.#wait(0);
+    try {
+      await flush();
+      const skips = skipsOf(query);
+      if (query.get("careful") === "1") {
+        await runCarefully({ bundle, isolate, events, skips, body, flush });
+      } else {
+        const answer = await isolate.run(events, skips);
+        await this.#patiently(body.write(answer));
+      }
+      await this.#patiently(body.close());
+      await flush();
+    } catch (error) {
+      logLine("batch could not be run", bundle, events.length, error);
+      await body.abort(error).catch(() => undefined);
+    }
+  }
+
+  async #patiently(written: Promise<void>): Promise<void> {
+    const abort = new AbortController();
+    const late = this.#wait(BODY_TIMEOUT_MS, { signal: abort.signal }).then(() => {
+      throw new Error("the answer is not being read");
+    });
+    late.catch(() => undefined);
+    try {
+      await Promise.race([written, late]);
+    } finally {
+      abort.abort();
+    }
+  }
+}
+
+function skipsOf(query: URLSearchParams): BatchSkips {
+  const events = query.getAll("fail").map((entry): [number, string] => {
+    const colon = entry.indexOf(":");
+    return [Number(entry.slice(0, colon)), entry.slice(colon + 1)];
+  });
+  return { scripts: query.getAll("skip"), events };
+}
+
+function logLine(message: string, { team, hash }: Bundle, bytes: number, error: unknown): void {
+  console.log(
+    JSON.stringify({ level: "error", stage: "transform", message, team, bundle: hash, bytes, error: messageOf(error) }),
+  );
+}

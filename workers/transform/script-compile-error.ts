@@ -1,0 +1,53 @@
+import type { Node } from "acorn";
+import { AppError } from "../../shared/errors.ts";
+
+export interface ErrorPlace {
+  /** From 1. */
+  line: number;
+  /** From 1. In TypeScript it may be off where types stood before it in the line. */
+  column: number;
+}
+
+/** Throws a ScriptCompileError that points at the node. */
+export type Fail = (problem: string, node: Node | null) => never;
+
+const FRAME_CONTEXT_LINES = 2;
+const FRAME_MAX_CHARS = 120;
+
+/** A script that cannot be published. The message names the script, the place and shows the code there. */
+export class ScriptCompileError extends AppError {
+  readonly script: string;
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The lines around the place, with a mark under it; empty without a place. */
+  readonly frame: string;
+
+  constructor(script: string, problem: string, code: string, place: ErrorPlace | null, cause?: unknown) {
+    const frame = place === null ? "" : codeFrame(code, place);
+    const where = place === null ? "" : ` at line ${place.line}, column ${place.column}`;
+    super(
+      "script_compile_error",
+      400,
+      `script "${script}": ${problem}${where}${frame === "" ? "" : `\n${frame}`}`,
+      cause === undefined ? {} : { cause },
+    );
+    this.script = script;
+    this.line = place?.line ?? null;
+    this.column = place?.column ?? null;
+    this.frame = frame;
+  }
+}
+
+function codeFrame(code: string, { line, column }: ErrorPlace): string {
+  const lines = code.split("\n");
+  const first = Math.max(1, line - FRAME_CONTEXT_LINES);
+  const last = Math.min(lines.length, line + FRAME_CONTEXT_LINES);
+  const width = String(last).length;
+  const shown: string[] = [];
+  for (let number = first; number <= last; number++) {
+    const text = (lines[number - 1] as string).slice(0, FRAME_MAX_CHARS);
+    shown.push(`${number === line ? ">" : " "} ${String(number).padStart(width)} | ${text}`.trimEnd());
+    if (number === line && column <= FRAME_MAX_CHARS) shown.push(`  ${" ".repeat(width)} | ${" ".repeat(column - 1)}^`);
+  }
+  return shown.join("\n");
+}
