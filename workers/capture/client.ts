@@ -1,0 +1,87 @@
+import type { Geo } from "../../shared/event.ts";
+
+/** What the edge knows of who is calling. */
+export interface Client {
+  ip: string | null;
+  geo: Geo | undefined;
+}
+
+/** Where Cloudflare places a Durable Object near the client; `local` where nothing tells the place. */
+export type Region = "wnam" | "enam" | "sam" | "weur" | "eeur" | "apac" | "oc" | "afr" | "me" | "local";
+
+type Place = Partial<IncomingRequestCfProperties>;
+
+export function clientOf(request: Request): Client {
+  return { ip: addressOf(request.headers), geo: geoOf(placeOf(request)) };
+}
+
+/** In Node, and on a socket of one's own, a request has no `cf`. */
+function placeOf(request: Request): Place {
+  return (request.cf ?? {}) as Place;
+}
+
+const ADDRESS = /^[\da-fA-F:.]{2,45}$/;
+const IPV4_WITH_PORT = /^([\d.]+):\d+$/;
+const BRACKETED = /^\[([^\]]*)\](?::\d+)?$/;
+
+/** Cloudflare's own header, else the first hop of the forwarded chain. What does not look like an address is none. */
+function addressOf(headers: Headers): string | null {
+  const given = headers.get("cf-connecting-ip") ?? headers.get("x-forwarded-for")?.split(",", 1)[0];
+  if (given === undefined) return null;
+  const hop = given.trim();
+  const address = IPV4_WITH_PORT.exec(hop)?.[1] ?? BRACKETED.exec(hop)?.[1] ?? hop;
+  return ADDRESS.test(address) ? address : null;
+}
+
+function geoOf(place: Place): Geo | undefined {
+  const geo: Geo = {};
+  if (isText(place.country)) geo.country = place.country;
+  if (isText(place.region)) geo.region = place.region;
+  if (isText(place.city)) geo.city = place.city;
+  const [latitude, longitude] = [degrees(place.latitude), degrees(place.longitude)];
+  if (latitude !== null) geo.latitude = latitude;
+  if (longitude !== null) geo.longitude = longitude;
+  if (isText(place.timezone)) geo.timezone = place.timezone;
+  if (isText(place.continent)) geo.continent = place.continent;
+  for (const _field in geo) return geo;
+  return undefined;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
+}
+
+function degrees(value: unknown): number | null {
+  const number = isText(value) ? Number(value) : Number.NaN;
+  return Number.isFinite(number) ? number : null;
+}
+
+/** Borders between two location hints of one continent, in degrees of longitude. */
+const NORTH_AMERICA_BORDER = -100;
+const EUROPE_BORDER = 19;
+
+const MIDDLE_EAST = new Set("AE BH CY EG IL IQ IR JO KW LB OM PS QA SA SY TR YE".split(" "));
+
+/** The location hint nearest to where the request arrived, so that the lane that acknowledges it is near the client. */
+export function regionOf(request: Request): Region {
+  const place = placeOf(request);
+  if (isText(place.country) && MIDDLE_EAST.has(place.country)) return "me";
+  const longitude = degrees(place.longitude) ?? 0;
+  switch (place.continent) {
+    case "NA":
+      return longitude < NORTH_AMERICA_BORDER ? "wnam" : "enam";
+    case "EU":
+      return longitude < EUROPE_BORDER ? "weur" : "eeur";
+    case "SA":
+    case "AN":
+      return "sam";
+    case "AS":
+      return "apac";
+    case "OC":
+      return "oc";
+    case "AF":
+      return "afr";
+    default:
+      return "local";
+  }
+}

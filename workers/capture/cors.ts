@@ -1,0 +1,22 @@
+/** Browsers send from any site, with whatever headers their SDK adds: every origin is let in and told so by name. */
+const METHODS = "GET, POST, OPTIONS";
+
+/** A header value may hold bytes that cannot be set again; no browser sends such an origin or header name. */
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
+/** Adds what a browser needs in order to read the answer, errors included. */
+export function allowOrigin(request: Request, response: Response): Response {
+  const origin = request.headers.get("origin");
+  if (origin === null || !PRINTABLE.test(origin)) return response;
+  response.headers.set("access-control-allow-origin", origin);
+  response.headers.set("access-control-allow-credentials", "true");
+  response.headers.append("vary", "origin");
+  return response;
+}
+
+export function preflight(request: Request): Response {
+  const response = new Response(null, { status: 200, headers: { "access-control-allow-methods": METHODS } });
+  const asked = request.headers.get("access-control-request-headers");
+  if (asked !== null && PRINTABLE.test(asked)) response.headers.set("access-control-allow-headers", asked);
+  return response;
+}

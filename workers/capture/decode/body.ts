@@ -1,0 +1,87 @@
+import { DecodeError, EmptyPayloadError, TooLargeError } from "../errors.ts";
+import { concat } from "./concat.ts";
+import { gunzip } from "./gunzip.ts";
+import type { DecodeLimits } from "./limits.ts";
+
+export type Compression = "gzip";
+
+const GZIP_MAGIC = [0x1f, 0x8b, 0x08];
+const GZIP_NAMES = new Set(["gzip", "gzip-js"]);
+
+/**
+ * A body over its cap is read and thrown away up to this many times the cap, because a client that is still sending when the
+ * connection closes sees a broken pipe instead of the 413 that tells it to send smaller batches.
+ */
+const DRAIN_FACTOR = 2;
+
+const CONTENT_LENGTH = /^\d{1,15}$/;
+
+/** A name that says nothing is no error: such a body is taken as it is. */
+export function compressionNamed(name: string | null | undefined): Compression | null {
+  return name != null && GZIP_NAMES.has(name.trim().toLowerCase()) ? "gzip" : null;
+}
+
+/** The request's body as text. Gzip is recognised by `hint` or by its first bytes. Throws 400 or 413. */
+export async function decodeBody(request: Request, hint: Compression | null, limits: DecodeLimits): Promise<string> {
+  const raw = await readBody(request, limits.wireBytes);
+  if (raw.length === 0) throw new EmptyPayloadError();
+  const plain = hint === "gzip" || looksGzipped(raw) ? await gunzip(raw, limits.decompressedBytes) : raw;
+  return decodeUtf8(plain);
+}
+
+/** The body as it arrives. Stops keeping bytes at the cap, whatever the headers promised. */
+export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const declared = declaredLength(request);
+  if (declared !== null && declared > maxBytes * DRAIN_FACTOR) throw bodyTooLarge(maxBytes);
+  try {
+    if (declared === null || declared > maxBytes) return await readStream(request, maxBytes);
+    const bytes = new Uint8Array(await request.arrayBuffer());
+    if (bytes.length > maxBytes) throw bodyTooLarge(maxBytes);
+    return bytes;
+  } catch (error) {
+    if (error instanceof TooLargeError) throw error;
+    throw new DecodeError("the body ended before it was complete", error);
+  }
+}
+
+function declaredLength(request: Request): number | null {
+  const header = request.headers.get("content-length");
+  return header !== null && CONTENT_LENGTH.test(header) ? Number(header) : null;
+}
+
+async function readStream(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (request.body === null) return new Uint8Array(0);
+  const reader = request.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    const chunk: Uint8Array = next.value;
+    length += chunk.length;
+    if (length <= maxBytes) chunks.push(chunk);
+    else chunks.length = 0;
+    if (length > maxBytes * DRAIN_FACTOR) {
+      await reader.cancel();
+      break;
+    }
+  }
+  if (length > maxBytes) throw bodyTooLarge(maxBytes);
+  return concat(chunks, length);
+}
+
+function bodyTooLarge(maxBytes: number): TooLargeError {
+  return new TooLargeError(`the request body is larger than ${maxBytes} bytes`);
+}
+
+function looksGzipped(bytes: Uint8Array): boolean {
+  return GZIP_MAGIC.every((byte, at) => bytes[at] === byte);
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
+function decodeUtf8(bytes: Uint8Array): string {
+  try {
+    return utf8.decode(bytes);
+  } catch (error) {
+    throw new DecodeError("invalid UTF8 in request payload", error);
+  }
+}

@@ -1,0 +1,100 @@
+import { AppError } from "../../shared/errors.ts";
+
+/**
+ * What capture tells a client. The texts are the ones that PostHog's SDKs and their users know; other protocols wrap them in their
+ * own form and may go by `code`.
+ */
+export class EmptyPayloadError extends AppError {
+  constructor() {
+    super("empty_payload", 400, "request missing data payload");
+  }
+}
+
+/** The bytes cannot be turned into text: compression, character encoding, an upload that broke off. */
+export class DecodeError extends AppError {
+  constructor(detail: string, cause?: unknown) {
+    super("undecodable_body", 400, `failed to decode request: ${detail}`, { cause });
+  }
+}
+
+/** The text is not the JSON that the protocol asks for. `field` is the path of the value at fault. */
+export class ParseError extends AppError {
+  constructor(detail: string, field?: string) {
+    super("unparsable_body", 400, `failed to parse request: ${detail}`, field === undefined ? {} : { field });
+  }
+}
+
+export class NestingError extends ParseError {
+  constructor(levels: number) {
+    super(`arrays and objects are nested more than ${levels} levels deep`);
+  }
+}
+
+export class MissingEventNameError extends AppError {
+  constructor(field: string) {
+    const text = "failed to hydrate events from request: non-engage request missing event name attribute";
+    super("missing_event_name", 400, text, { field });
+  }
+}
+
+export class EmptyEventNameError extends AppError {
+  constructor(field: string) {
+    super("empty_event_name", 400, "event submitted with an empty event name", { field });
+  }
+}
+
+export class MissingDistinctIdError extends AppError {
+  constructor(field: string) {
+    super("missing_distinct_id", 400, "event submitted without a distinct_id", { field });
+  }
+}
+
+export class InvalidCookielessModeError extends AppError {
+  constructor(field: string) {
+    super("invalid_cookieless_mode", 400, "event submitted with invalid cookieless mode", { field });
+  }
+}
+
+export class EmptyBatchError extends AppError {
+  constructor() {
+    super("empty_batch", 400, "request holds no event");
+  }
+}
+
+export class MissingTokenError extends AppError {
+  constructor() {
+    super("missing_token", 401, "event submitted without an api_key");
+  }
+}
+
+export class InconsistentTokensError extends AppError {
+  constructor() {
+    super("inconsistent_tokens", 401, "batch submitted with inconsistent api_key values");
+  }
+}
+
+export class InvalidTokenError extends AppError {
+  constructor(reason: "empty" | "too_long" | "not_ascii" | "personal_api_key" | "null_byte") {
+    super("invalid_token", 401, `API key is not valid: ${reason}`);
+  }
+}
+
+export class UnknownTokenError extends AppError {
+  constructor() {
+    const advice = "no team has this api_key; compare it with the tokens in headwater.json or in the console";
+    super("unknown_token", 401, `API key is not valid: unknown (${advice})`);
+  }
+}
+
+export class TooLargeError extends AppError {
+  constructor(detail: string, field?: string) {
+    super("too_large", 413, `maximum event size exceeded: ${detail}`, field === undefined ? {} : { field });
+  }
+}
+
+/** The client did nothing wrong and its events are not durable. */
+export class TransientError extends AppError {
+  constructor(cause: unknown) {
+    super("transient", 503, "transient error, please retry", { cause, retryAfterS: 1 });
+  }
+}

@@ -1,0 +1,182 @@
+import { type IRequestStrict, IttyRouter } from "itty-router";
+import type { Clock } from "../../shared/clock.ts";
+import { AppError, messageOf } from "../../shared/errors.ts";
+import type { Event } from "../../shared/event.ts";
+import { type FillRandom, UuidV7 } from "../../shared/uuid.ts";
+import { clientOf, type Region, regionOf } from "./client.ts";
+import { allowOrigin, preflight } from "./cors.ts";
+import { DEFAULT_LIMITS, type DecodeLimits } from "./decode/limits.ts";
+import { TransientError, UnknownTokenError } from "./errors.ts";
+import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
+import { PROTOCOLS } from "./protocols/registry.ts";
+
+/**
+ * Ingress: from a request to durable events and the answer, in this order: route, decode, resolve the token, append, answer.
+ *
+ * Invariant 1: the success answer is made only after `append` has resolved. Invariant 6: what a client got wrong is a 4xx in its
+ * protocol's own form; a 5xx means that the events could not be made durable, and asks for them again.
+ * It does not group requests, choose lanes or cache configuration.
+ */
+export interface IngressDeps {
+  /** The team of a token; null where no team has it. Throws where configuration cannot be read: the events are then accepted unresolved. */
+  resolve(token: string): Promise<Resolution | null>;
+  /**
+   * Resolves once the events are on disk. Throws AppError for an answer of its own (over a limit, lane full); anything else thrown
+   * is answered as a transient failure. Never called without events.
+   */
+  append(target: Target, events: Event[]): Promise<void>;
+  clock: Clock;
+  fillRandom: FillRandom;
+  log(record: IngressRecord): void;
+  /** DEFAULT_LIMITS if absent. */
+  limits?: DecodeLimits;
+}
+
+export interface Resolution {
+  team: string;
+  /** Lanes of the team in each region. */
+  lanes: number;
+}
+
+export interface Target {
+  /** Null where configuration could not be read. */
+  team: string | null;
+  token: string;
+  lanes: number;
+  region: Region;
+}
+
+/** What the operator should know of; requests that the client got wrong are not among it. */
+export interface IngressRecord {
+  level: "error" | "warn";
+  event: "resolve_failed" | "append_failed" | "request_failed";
+  protocol: string;
+  team: string | null;
+  /** Events in the request; 0 where it was not decoded. */
+  events: number;
+  error: string;
+}
+
+export interface Ingress {
+  fetch(request: Request): Promise<Response>;
+}
+
+const HEALTH_PATHS = ["/", "/_liveness", "/_readiness"];
+/** A team whose lane count cannot be read has one. */
+const UNRESOLVED_LANES = 1;
+
+export function createIngress(deps: IngressDeps): Ingress {
+  const accept = new Accept(deps);
+  const router = IttyRouter<IRequestStrict, []>();
+  const allowed = new Map<string, string[]>();
+  const serve = (method: string, path: string, handler: (request: IRequestStrict) => Response | Promise<Response>) => {
+    (router[method.toLowerCase()] as typeof router.all)(path, handler);
+    allowed.set(path, [...(allowed.get(path) ?? []), method]);
+  };
+  for (const protocol of PROTOCOLS) {
+    for (const { method, path } of protocol.routes) serve(method, path, (request) => accept.request(protocol, request));
+  }
+  for (const path of HEALTH_PATHS) {
+    serve("GET", path, () => plainText(200, "capture"));
+    serve("HEAD", path, () => plainText(200, null));
+  }
+  router.options("*", preflight);
+  for (const [path, methods] of allowed) router.all(path, (request) => methodNotAllowed(request, methods));
+  router.all("*", notFound);
+  return {
+    async fetch(request) {
+      const response: Response = await router.fetch(request);
+      return allowOrigin(request, response);
+    },
+  };
+}
+
+/** The way of one request of a protocol. */
+class Accept {
+  readonly #deps: IngressDeps;
+  readonly #limits: DecodeLimits;
+  readonly #uuids: UuidV7;
+
+  constructor(deps: IngressDeps) {
+    this.#deps = deps;
+    this.#limits = deps.limits ?? DEFAULT_LIMITS;
+    this.#uuids = new UuidV7(deps.fillRandom);
+  }
+
+  async request(protocol: Protocol, request: IRequestStrict): Promise<Response> {
+    try {
+      const decoded = await protocol.decode(request, this.#context(request));
+      if (decoded.events.length > 0) await this.#append(protocol, decoded, regionOf(request));
+      return protocol.success(decoded);
+    } catch (error) {
+      if (error instanceof AppError) return protocol.failure(error);
+      this.#log("error", "request_failed", protocol, null, 0, error);
+      return protocol.failure(new TransientError(error));
+    }
+  }
+
+  async #append(protocol: Protocol, decoded: Decoded, region: Region): Promise<void> {
+    const { token, events } = decoded;
+    const { team, lanes } = await this.#resolve(protocol, decoded);
+    try {
+      await this.#deps.append({ team, token, lanes, region }, events);
+    } catch (error) {
+      const answer = error instanceof AppError ? error : new TransientError(error);
+      if (answer.status >= 500) this.#log("error", "append_failed", protocol, team, events.length, error);
+      throw answer;
+    }
+  }
+
+  /** Fails open: where nothing can be read, nothing is known against the token. */
+  async #resolve(protocol: Protocol, decoded: Decoded): Promise<Pick<Target, "team" | "lanes">> {
+    let found: Resolution | null;
+    try {
+      found = await this.#deps.resolve(decoded.token);
+    } catch (error) {
+      this.#log("warn", "resolve_failed", protocol, null, decoded.events.length, error);
+      return { team: null, lanes: UNRESOLVED_LANES };
+    }
+    if (found === null) throw new UnknownTokenError();
+    return found;
+  }
+
+  #context(request: IRequestStrict): CaptureContext {
+    const nowMs = this.#deps.clock.now();
+    return {
+      nowMs,
+      route: request.route,
+      query: request.query,
+      client: clientOf(request),
+      limits: this.#limits,
+      mintUuid: () => this.#uuids.next(nowMs),
+    };
+  }
+
+  #log(
+    level: IngressRecord["level"],
+    event: IngressRecord["event"],
+    protocol: Protocol,
+    team: string | null,
+    events: number,
+    error: unknown,
+  ): void {
+    this.#deps.log({ level, event, protocol: protocol.name, team, events, error: messageOf(error) });
+  }
+}
+
+function methodNotAllowed(request: Request, methods: readonly string[]): Response {
+  const allow = [...methods, "OPTIONS"].join(", ");
+  const response = plainText(405, `this path takes ${allow}`, request);
+  response.headers.set("allow", allow);
+  return response;
+}
+
+function notFound(request: Request): Response {
+  const paths = PROTOCOLS.flatMap((protocol) => protocol.routes.map((route) => `${route.method} ${route.path}`));
+  return plainText(404, `nothing is served at this path; events go to ${paths.join(", ")}`, request);
+}
+
+function plainText(status: number, text: string | null, request?: Request): Response {
+  const body = request?.method === "HEAD" ? null : text;
+  return new Response(body, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}

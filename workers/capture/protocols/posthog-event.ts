@@ -1,0 +1,150 @@
+import type { Event } from "../../../shared/event.ts";
+import { canonicalUuid } from "../../../shared/uuid.ts";
+import type { Client } from "../client.ts";
+import {
+  EmptyEventNameError,
+  InvalidCookielessModeError,
+  MissingDistinctIdError,
+  MissingEventNameError,
+  NestingError,
+  ParseError,
+} from "../errors.ts";
+import { eventTimestamp } from "./posthog-time.ts";
+
+/** What all events of one request share. */
+export interface Envelope {
+  nowMs: number;
+  /** `nowMs` as text. */
+  receivedAt: string;
+  sentAtMs: number | null;
+  /** `sentAtMs` as text. */
+  sentAt: string | undefined;
+  historical: boolean;
+  /** The name of an event that has none; null where that is an error. */
+  unnamed: string | null;
+  client: Client;
+  source: string;
+  nestingLevels: number;
+  mintUuid(): string;
+}
+
+export type JsonObject = Record<string, unknown>;
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const DISTINCT_ID_CHARACTERS = 200;
+
+/**
+ * Where an event stands in its request, such as `batch[3]`. Kept in two parts, because only errors need the text and building it
+ * for every event shows in the profile.
+ */
+export interface Position {
+  readonly list: string;
+  index: number;
+}
+
+/**
+ * An event as a client wrote it, normalised. Null counts as absent. Unknown keys are left behind. Keys are read by name, not through
+ * a variable, and the required fields are set at once: both show in the profile.
+ */
+export function normaliseEvent(raw: JsonObject, at: Position, envelope: Envelope): Event {
+  const properties = optionalObject(raw.properties, "properties", at) ?? {};
+  const mode = properties.$cookieless_mode;
+  if (mode !== undefined && typeof mode !== "boolean") throw new InvalidCookielessModeError(pathOf(at));
+  const event: Event = {
+    uuid: uuidOf(raw, at) ?? envelope.mintUuid(),
+    event: nameOf(raw, at, envelope.unnamed),
+    distinct_id: distinctIdOf(raw, properties, at, envelope.nestingLevels),
+    timestamp: timestampOf(raw, properties, at, envelope),
+    properties,
+    ip: envelope.client.ip,
+    received_at: envelope.receivedAt,
+    source: envelope.source,
+  };
+  if (envelope.client.geo !== undefined) event.geo = envelope.client.geo;
+  if (envelope.sentAt !== undefined) event.sent_at = envelope.sentAt;
+  const set = optionalObject(raw.$set, "$set", at);
+  if (set !== undefined) event.$set = set;
+  const setOnce = optionalObject(raw.$set_once, "$set_once", at);
+  if (setOnce !== undefined) event.$set_once = setOnce;
+  if (envelope.historical) event.historical = true;
+  return event;
+}
+
+function uuidOf(raw: JsonObject, at: Position): string | undefined {
+  const given = optionalString(raw.uuid, "uuid", at);
+  if (given === undefined || given === "") return undefined;
+  const uuid = canonicalUuid(given);
+  if (uuid === null) throw invalid("is not a UUID", "uuid", at);
+  return uuid;
+}
+
+function nameOf(raw: JsonObject, at: Position, unnamed: string | null): string {
+  const name = optionalString(raw.event, "event", at) ?? unnamed;
+  if (name === null) throw new MissingEventNameError(pathOf(at));
+  if (name === "") throw new EmptyEventNameError(pathOf(at));
+  return name;
+}
+
+function timestampOf(raw: JsonObject, properties: JsonObject, at: Position, envelope: Envelope): string {
+  const timestamp = optionalString(raw.timestamp, "timestamp", at);
+  const offset = raw.offset ?? undefined;
+  if (offset !== undefined && !Number.isInteger(offset)) throw invalid("must be an integer", "offset", at);
+  const sentAtMs = properties.$ignore_sent_at === true ? null : envelope.sentAtMs;
+  return eventTimestamp({ timestamp, offsetMs: offset as number | undefined, sentAtMs }, envelope.nowMs);
+}
+
+function distinctIdOf(raw: JsonObject, properties: JsonObject, at: Position, nestingLevels: number): string {
+  const given = raw.distinct_id ?? raw.$distinct_id ?? properties.distinct_id ?? "";
+  const text = typeof given === "string" ? given : compactJson(given, nestingLevels);
+  if (text.trim() === "") throw new MissingDistinctIdError(pathOf(at));
+  return firstCharacters(text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text, DISTINCT_ID_CHARACTERS);
+}
+
+/** Keys are sorted, so that one object is one user in whatever order a client writes it. */
+function compactJson(value: unknown, nestingLevels: number): string {
+  try {
+    return JSON.stringify(value, (_key, inner: unknown) => (isObject(inner) ? sortedByKey(inner) : inner));
+  } catch (error) {
+    if (error instanceof RangeError) throw new NestingError(nestingLevels);
+    throw error;
+  }
+}
+
+/** Object.fromEntries makes own properties of all keys, `__proto__` too. */
+function sortedByKey(object: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Characters, not UTF-16 units: a cut never goes through the middle of one. */
+function firstCharacters(text: string, count: number): string {
+  if (text.length <= count) return text;
+  let units = 0;
+  for (let taken = 0; taken < count && units < text.length; taken++) {
+    units += (text.codePointAt(units) as number) > 0xffff ? 2 : 1;
+  }
+  return text.slice(0, units);
+}
+
+function optionalString(value: unknown, key: string, at: Position): string | undefined {
+  if (value == null) return undefined;
+  if (typeof value !== "string") throw invalid("must be a string", key, at);
+  return value;
+}
+
+function optionalObject(value: unknown, key: string, at: Position): JsonObject | undefined {
+  if (value == null) return undefined;
+  if (!isObject(value)) throw invalid("must be an object", key, at);
+  return value;
+}
+
+export function pathOf({ list, index }: Position): string {
+  return `${list}[${index}]`;
+}
+
+function invalid(what: string, key: string, at: Position): ParseError {
+  const path = `${pathOf(at)}.${key}`;
+  return new ParseError(`${path} ${what}`, path);
+}

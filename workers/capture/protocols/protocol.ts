@@ -1,0 +1,58 @@
+import type { AppError } from "../../../shared/errors.ts";
+import type { Event } from "../../../shared/event.ts";
+import type { Client } from "../client.ts";
+import type { DecodeLimits } from "../decode/limits.ts";
+
+/**
+ * One way in which clients speak to capture. A new one is its own file, its test and a line in the registry.
+ * Every member runs the conformance suite beside this file.
+ */
+export interface Protocol {
+  /** Names the protocol in logs and, where it has no sources of its own, in `Event.source`. */
+  readonly name: string;
+  /** What it answers to; a trailing slash makes no difference. */
+  readonly routes: readonly Route[];
+  /**
+   * The request as normalised events of one team. Throws an AppError that is the client's (4xx) for anything that a client can get
+   * wrong; anything else thrown is a bug. Does not answer for the size and depth of single events: encodeEvents does.
+   */
+  decode(request: Request, context: CaptureContext): Promise<Decoded>;
+  /** The answer once the events are durable. */
+  success(decoded: Decoded): Response;
+  /** The answer when they are not, in the protocol's own form; Retry-After where the error has one. */
+  failure(error: AppError): Response;
+}
+
+export interface Route {
+  readonly method: "POST";
+  /** As itty-router writes it. */
+  readonly path: string;
+}
+
+export interface Decoded {
+  token: string;
+  /** In the order of the request; empty where it held only events that the protocol drops. */
+  events: Event[];
+}
+
+/** What a protocol knows beside the request. */
+export interface CaptureContext {
+  /** When the request arrived. */
+  readonly nowMs: number;
+  /** Path of the route that matched, as the protocol wrote it. */
+  readonly route: string;
+  readonly query: Query;
+  readonly client: Client;
+  readonly limits: DecodeLimits;
+  /** A new UUIDv7 of this moment. */
+  mintUuid(): string;
+}
+
+/** A parameter that the URL repeats has all its values. */
+export type Query = Readonly<Record<string, string | string[] | undefined>>;
+
+/** The first value of a parameter. */
+export function queryValue(query: Query, name: string): string | undefined {
+  const value = query[name];
+  return Array.isArray(value) ? value[0] : value;
+}

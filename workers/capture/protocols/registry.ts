@@ -1,0 +1,5 @@
+import { posthogV0 } from "./posthog-v0.ts";
+import type { Protocol } from "./protocol.ts";
+
+/** In the order in which their routes are tried. */
+export const PROTOCOLS: readonly Protocol[] = [posthogV0];
