@@ -1,0 +1,140 @@
+import type { DeadLetter, DeadLetterSelection } from "../../shared/outbox-api.ts";
+import { firstRow, type Sql, type SqlValue } from "../../shared/sql.ts";
+import { blob } from "./outbox-store.ts";
+
+/** Statements on `dead_letters`, which outbox-store.ts creates. One row an event. */
+export interface NewDeadLetter {
+  diedAt: number;
+  uuid: string;
+  event: string;
+  distinctId: string;
+  token: string;
+  attempts: number;
+  reason: string;
+  status: number | null;
+  response: string | null;
+  /** One line; null where it is too large to be kept. */
+  body: Uint8Array | null;
+}
+
+/** One that can be sent again. */
+export interface Replayable {
+  id: number;
+  token: string;
+  bytes: number;
+  body: Uint8Array;
+}
+
+/** What a row weighs beside its body and its answer: names, index, page overhead, roughly. */
+const ROW_BYTES = 200;
+
+export class DeadLetterStore {
+  readonly #sql: Sql;
+
+  constructor(sql: Sql) {
+    this.#sql = sql;
+  }
+
+  /** Returns what it counts for the cap. */
+  insert(letter: NewDeadLetter): number {
+    const bytes = ROW_BYTES + (letter.body?.length ?? 0) + (letter.response?.length ?? 0);
+    this.#sql.run(
+      `INSERT INTO dead_letters (died_at, bytes, uuid, event, distinct_id, token, attempts, reason, status, response, body)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...[letter.diedAt, bytes, letter.uuid, letter.event, letter.distinctId, letter.token, letter.attempts],
+      ...[letter.reason, letter.status, letter.response, letter.body],
+    );
+    return bytes;
+  }
+
+  page(selection: DeadLetterSelection, after: number, limit: number): DeadLetter[] {
+    const { where, values } = condition(selection);
+    const rows = this.#sql.query<Row>(
+      `SELECT * FROM dead_letters WHERE id > ? AND ${where} ORDER BY id LIMIT ?`,
+      ...[after, ...values, limit],
+    );
+    return [...rows].map(deadLetterOf);
+  }
+
+  count(selection: DeadLetterSelection): number {
+    const { where, values } = condition(selection);
+    const statement = `SELECT COUNT(*) AS count FROM dead_letters WHERE ${where}`;
+    return firstRow(this.#sql.query<{ count: number }>(statement, ...values))?.count ?? 0;
+  }
+
+  lastId(): number {
+    return firstRow(this.#sql.query<{ id: number | null }>("SELECT MAX(id) AS id FROM dead_letters"))?.id ?? 0;
+  }
+
+  /** Those of (after, through] in order, up to both limits and at least one; walked lazily, so that memory is bounded. */
+  replayable(
+    selection: DeadLetterSelection,
+    range: { after: number; through: number },
+    limits: { maxEvents: number; maxBytes: number },
+  ): Replayable[] {
+    const { where, values } = condition(selection);
+    const rows = this.#sql.query<Row>(
+      `SELECT id, token, bytes, body FROM dead_letters
+       WHERE id > ? AND id <= ? AND body IS NOT NULL AND ${where} ORDER BY id LIMIT ?`,
+      ...[range.after, range.through, ...values, limits.maxEvents],
+    );
+    const taken: Replayable[] = [];
+    let bytes = 0;
+    for (const { id, token, bytes: weight, body } of rows) {
+      const line = blob(body as Uint8Array);
+      bytes += line.length + 1;
+      if (taken.length > 0 && bytes > limits.maxBytes) break;
+      taken.push({ id, token, bytes: weight, body: line });
+    }
+    return taken;
+  }
+
+  delete(ids: readonly number[]): void {
+    this.#sql.run("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", JSON.stringify(ids));
+  }
+
+  /** The oldest, in order. */
+  oldest(limit: number): { id: number; diedAt: number; bytes: number }[] {
+    const rows = this.#sql.query<{ id: number; died_at: number; bytes: number }>(
+      "SELECT id, died_at, bytes FROM dead_letters ORDER BY id LIMIT ?",
+      limit,
+    );
+    return [...rows].map(({ id, died_at: diedAt, bytes }) => ({ id, diedAt, bytes }));
+  }
+}
+
+interface Row extends Record<string, SqlValue> {
+  id: number;
+  died_at: number;
+  bytes: number;
+  uuid: string;
+  event: string;
+  distinct_id: string;
+  token: string;
+  attempts: number;
+  reason: string;
+  status: number | null;
+  response: string | null;
+  body: ArrayBuffer | Uint8Array | null;
+}
+
+function condition(selection: DeadLetterSelection): { where: string; values: SqlValue[] } {
+  const terms: [string, SqlValue][] = [];
+  if (selection.ids !== undefined)
+    terms.push(["id IN (SELECT value FROM json_each(?))", JSON.stringify(selection.ids)]);
+  if (selection.event !== undefined) terms.push(["event = ?", selection.event]);
+  if (selection.distinct_id !== undefined) terms.push(["distinct_id = ?", selection.distinct_id]);
+  if (selection.since !== undefined) terms.push(["died_at >= ?", Date.parse(selection.since)]);
+  if (selection.until !== undefined) terms.push(["died_at < ?", Date.parse(selection.until)]);
+  if (terms.length === 0) return { where: "TRUE", values: [] };
+  return { where: terms.map(([term]) => term).join(" AND "), values: terms.map(([, value]) => value) };
+}
+
+function deadLetterOf(row: Row): DeadLetter {
+  const { id, uuid, event, distinct_id, reason, status, response, attempts } = row;
+  return {
+    ...{ id, uuid, event, distinct_id, reason, status, response, attempts },
+    died_at: new Date(row.died_at).toISOString(),
+    body: row.body === null ? null : JSON.parse(new TextDecoder().decode(blob(row.body))),
+  };
+}

@@ -1,0 +1,272 @@
+import type { Clock, Random } from "../../shared/clock.ts";
+import { messageOf } from "../../shared/errors.ts";
+import type { OutboxStatus } from "../../shared/outbox-api.ts";
+import { admission, type BreakerSignal, type BreakerState, breakerAfter, breakerAt, CLOSED } from "./breaker.ts";
+import type { Answer, Outcome, Sent } from "./destinations/destination.ts";
+import type { Outbox } from "./outbox.ts";
+import type { LoadedDestination, ReadyDestination } from "./outbox-config.ts";
+import { backoff } from "./retry.ts";
+import type { Work } from "./work.ts";
+
+/**
+ * Empties an outbox: decides what is sent now, sends it, settles it, and says when to come back.
+ *
+ * Invariants: 3 (an ordered destination has one request under way, and a failed one holds back those behind it), 4 (it waits for
+ * its own destination only), 5 (events leave the outbox in the transaction that books them). Memory: the requests under way and
+ * the chunk at the cursor. `kick` starts whatever may start and returns; answers and wakeups kick again.
+ */
+export interface DrainDeps {
+  outbox: Outbox;
+  clock: Clock;
+  random: Random;
+  /** Reads the destination's configuration; throws where it cannot be read now. */
+  load: (team: string, destination: string) => Promise<LoadedDestination>;
+  /** Makes one attempt; never throws. */
+  attempt: (destination: ReadyDestination, team: string, work: Work) => Promise<Sent>;
+  /** Has `kick` called at that time, or earlier; replaces the time before. Null: no need. */
+  schedule: (at: number | null) => void;
+  /** Keeps the object alive until the promise settles. */
+  keepAlive: (work: Promise<unknown>) => void;
+  /** One record for the operator: counts and reasons, no payloads. */
+  log: (record: Record<string, unknown>) => void;
+}
+
+/** After a failed write: long enough for a full disk not to be hammered, short enough for nobody to wait. */
+const BROKEN_MS = 5_000;
+const MIN_RELOAD_MS = 1_000;
+const MAX_RELOAD_MS = 60_000;
+
+/** What one look at the outbox comes to: something was started, or there is nothing to do before a time (null: before a change). */
+type Step = "started" | number | null;
+
+export class Drain {
+  readonly #deps: DrainDeps;
+  #config: LoadedDestination | null = null;
+  #loading: Promise<void> | null = null;
+  #reload = { failures: 0, at: null as number | null };
+  #breaker: BreakerState = CLOSED;
+  readonly #underWay = new Set<Promise<void>>();
+  #brokenUntil: number | null = null;
+  #lastError: string | null = null;
+
+  constructor(deps: DrainDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts whatever may start. Never throws. */
+  kick(): void {
+    const now = this.#deps.clock.now();
+    let until: number | null;
+    try {
+      until = this.#start(now);
+    } catch (error) {
+      until = this.#break(error);
+    }
+    if (this.#reload.at !== null && now >= this.#reload.at) void this.load();
+    this.#deps.schedule(earliest(until, this.#reload.at));
+  }
+
+  /** Reads the configuration again, then kicks. Where that fails the one before stays in force and it tries again. */
+  load(): Promise<void> {
+    const identity = this.#deps.outbox.identity();
+    if (identity === null) return Promise.resolve();
+    if (this.#loading === null) {
+      this.#reload.at = null;
+      this.#loading = this.#read(identity).finally(() => {
+        this.#loading = null;
+        this.kick();
+      });
+      this.#deps.keepAlive(this.#loading);
+    }
+    return this.#loading;
+  }
+
+  /** Resolves when what is under way now has ended. */
+  async quiet(): Promise<void> {
+    await this.#loading;
+    await Promise.all(this.#underWay);
+  }
+
+  condition(): Pick<OutboxStatus, "breaker" | "disabled" | "lastError"> {
+    const held = this.#config === null || this.#config.state === "ready" ? null : this.#config.reason;
+    return {
+      breaker: breakerAt(this.#breaker, this.#deps.clock.now()).state,
+      disabled: held ?? this.#deps.outbox.disabled()?.reason ?? null,
+      lastError: this.#lastError,
+    };
+  }
+
+  #start(now: number): number | null {
+    if (this.#brokenUntil !== null) {
+      if (this.#underWay.size > 0) return null;
+      if (now < this.#brokenUntil) return this.#brokenUntil;
+      this.#deps.outbox.rebuild();
+      this.#brokenUntil = null;
+    }
+    for (;;) {
+      const step = this.#step(now);
+      if (step !== "started") return step;
+    }
+  }
+
+  #step(now: number): Step {
+    const { outbox } = this.#deps;
+    if (outbox.pending().count === 0) return null;
+    if (this.#config === null) {
+      if (this.#reload.at === null) void this.load();
+      return null;
+    }
+    if (this.#config.state !== "ready") return null;
+    const { settings } = this.#config;
+    // A step at a time, so that appends get their turn.
+    if (this.#expire(now, settings.retry.max_age_ms)) return now;
+    const oldestAt = outbox.oldestAt();
+    const nextExpiry = oldestAt === null ? null : oldestAt + settings.retry.max_age_ms;
+    if (outbox.disabled() !== null) return nextExpiry;
+    const admitted = admission(this.#breaker, now);
+    if (admitted.until !== null) return earliest(admitted.until, nextExpiry);
+    const step = this.#sendNext(this.#config, admitted.slots - this.#underWay.size, now);
+    return step === "started" ? step : earliest(step, nextExpiry);
+  }
+
+  /** Failed requests that are due go before fresh events. */
+  #sendNext(destination: ReadyDestination, slots: number, now: number): Step {
+    const { outbox } = this.#deps;
+    const { kind, settings } = destination;
+    const limits = kind.limits(settings);
+    const ordered = kind.ordered(settings);
+    const free = Math.min(slots, (ordered ? 1 : limits.concurrency) - this.#underWay.size);
+    if (free <= 0) return null;
+    const retry = outbox.nextRetry(ordered);
+    if (retry !== null && retry.nextAt <= now) return this.#run(destination, outbox.takeRetry(retry.id));
+    if (retry !== null && ordered) return retry.nextAt;
+    const waiting = outbox.waiting();
+    if (waiting.count === 0) return retry?.nextAt ?? null;
+    if (waiting.count < limits.maxEvents && waiting.bytes < limits.maxBytes) {
+      const full = (outbox.oldestWaitingAt() ?? now) + limits.maxWaitMs;
+      if (full > now) return earliest(full, retry?.nextAt ?? null);
+    }
+    const work = outbox.takeFresh(limits);
+    if (work === null) throw new Error(`${waiting.count} events wait and none could be read`);
+    return this.#run(destination, work);
+  }
+
+  #run(destination: ReadyDestination, work: Work): "started" {
+    const run = this.#attempt(destination, work).finally(() => {
+      this.#underWay.delete(run);
+      this.kick();
+    });
+    this.#underWay.add(run);
+    this.#deps.keepAlive(run);
+    return "started";
+  }
+
+  async #attempt(destination: ReadyDestination, work: Work): Promise<void> {
+    const { team } = this.#deps.outbox.identity() as { team: string };
+    const startedAt = this.#deps.clock.now();
+    const sent = await this.#deps.attempt(destination, team, work);
+    try {
+      this.#settle(destination, work, sent, startedAt);
+    } catch (error) {
+      this.#break(error);
+    }
+  }
+
+  #settle(destination: ReadyDestination, work: Work, sent: Sent, startedAt: number): void {
+    const { outbox, clock, random } = this.#deps;
+    const nextAt = outbox.settle(work, sent, destination.settings.retry);
+    const now = clock.now();
+    this.#breaker = breakerAfter(this.#breaker, breakerSignal(sent), now, random);
+    const trouble = troubleOf(sent);
+    this.#lastError = trouble?.reason ?? null;
+    if (trouble === null) return;
+    if (trouble.result === "disable" && this.#config === destination) {
+      outbox.setDisabled({ reason: trouble.reason, fingerprint: destination.fingerprint });
+    }
+    while (outbox.trimDeadLetters());
+    this.#log("attempt failed", {
+      ...{
+        request: work.id,
+        attempt: work.attempt,
+        events: work.count,
+        result: trouble.result,
+        reason: trouble.reason,
+      },
+      ...{ status: trouble.status ?? null, duration_ms: now - startedAt, breaker: this.#breaker.state },
+      next_at: nextAt === null ? null : new Date(nextAt).toISOString(),
+    });
+  }
+
+  #expire(now: number, maxAgeMs: number): boolean {
+    const reason = `not delivered within ${maxAgeMs / 1_000} s (retry.max_age_ms)`;
+    const before = this.#deps.outbox.book().dead;
+    if (!this.#deps.outbox.expire(now - maxAgeMs, reason)) return false;
+    this.#log("events too old, now dead letters", { events: this.#deps.outbox.book().dead - before });
+    while (this.#deps.outbox.trimDeadLetters());
+    return true;
+  }
+
+  async #read({ team, destination }: { team: string; destination: string }): Promise<void> {
+    try {
+      const loaded = await this.#deps.load(team, destination);
+      this.#apply(loaded);
+      this.#reload.failures = 0;
+    } catch (error) {
+      const { clock, random } = this.#deps;
+      const { failures } = this.#reload;
+      this.#reload.failures++;
+      const wait = MIN_RELOAD_MS + backoff(MIN_RELOAD_MS, MAX_RELOAD_MS, failures + 1, random);
+      this.#reload.at = clock.now() + wait;
+      this.#lastError = `the destination's configuration cannot be read: ${messageOf(error)}`;
+      this.#log("configuration cannot be read", { reason: messageOf(error), wait_ms: wait });
+    }
+  }
+
+  #apply(loaded: LoadedDestination): void {
+    const { outbox } = this.#deps;
+    if (this.#config !== null && this.#config.fingerprint !== loaded.fingerprint) this.#breaker = CLOSED;
+    const disabled = outbox.disabled();
+    if (disabled !== null && disabled.fingerprint !== loaded.fingerprint) outbox.setDisabled(null);
+    this.#config = loaded;
+    if (loaded.state === "ready") outbox.setBacklogLimit(loaded.settings.backlog.max_bytes);
+  }
+
+  /** A write has failed, or the code has: what is in memory is not to be trusted. Returns when to begin again from the rows. */
+  #break(error: unknown): number {
+    this.#brokenUntil = this.#deps.clock.now() + BROKEN_MS;
+    this.#lastError = `the outbox could not be read or written: ${messageOf(error)}`;
+    this.#log("outbox cannot be read or written", { reason: messageOf(error), wait_ms: BROKEN_MS });
+    return this.#brokenUntil;
+  }
+
+  #log(message: string, record: Record<string, unknown>): void {
+    this.#deps.log({ level: "warn", message, ...this.#deps.outbox.identity(), ...record });
+  }
+}
+
+/** What a request says about its destination's health. */
+export function breakerSignal({ outcomes }: Sent): BreakerSignal {
+  const all = Array.isArray(outcomes) ? outcomes : [outcomes];
+  const throttled = all.filter((outcome) => outcome.result === "retry" && outcome.throttled === true);
+  if (throttled.length > 0) {
+    const waits = throttled.map((outcome) => (outcome.result === "retry" ? outcome.afterMs : undefined));
+    const asked = waits.filter((wait) => wait !== undefined);
+    return { throttledForMs: asked.length === 0 ? undefined : Math.max(...asked) };
+  }
+  return all.every((outcome) => outcome.result === "retry") ? "failure" : "success";
+}
+
+/** The gravest thing that a request met with. */
+function troubleOf({ outcomes }: Sent): (Answer & { result: Outcome["result"] }) | null {
+  const all = Array.isArray(outcomes) ? outcomes : [outcomes];
+  for (const result of ["disable", "retry", "dead"] as const) {
+    const found = all.find((outcome) => outcome.result === result);
+    if (found !== undefined && found.result !== "delivered") return found;
+  }
+  return null;
+}
+
+function earliest(...times: (number | null)[]): number | null {
+  const set = times.filter((time) => time !== null);
+  return set.length === 0 ? null : Math.min(...set);
+}

@@ -1,0 +1,199 @@
+import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
+import { appendRun, expandRuns, type Runs, sliceRuns } from "../../shared/runs.ts";
+import type { OutboxStore, Range } from "./outbox-store.ts";
+
+/**
+ * Walks the chunks in order and cuts requests out of them, across their borders and never ahead of what is asked for: in memory are
+ * the chunk at the cursor and what is under way, whatever the backlog. The cursor is not stored. After a restart the walk starts at
+ * the first chunk and steps over the lines that are settled.
+ */
+export class FreshQueue {
+  readonly #store: OutboxStore;
+  readonly #salt: string;
+  #open: OpenChunk | null = null;
+  /** The last chunk that has been opened. */
+  #at = 0;
+  /** Chunks with lines under way. */
+  readonly #claims = new Map<number, Claim>();
+  /** Events under way, and their bytes. */
+  claimed = { count: 0, bytes: 0 };
+
+  /** `salt` tells the requests of this outbox from those of all others. */
+  constructor(store: OutboxStore, salt: string) {
+    this.#store = store;
+    this.#salt = salt;
+  }
+
+  /** When the first event that is not under way was accepted; null without one. */
+  oldestAt(): number | null {
+    if (this.#open !== null && this.#open.free.length > 0) return this.#open.acceptedAt;
+    return this.#store.acceptedAfter(this.#at);
+  }
+
+  /** The next events, as many as the limits allow and at least one; null where there are none from `before` or earlier. */
+  cut(limits: { maxEvents: number; maxBytes: number }, before = Number.POSITIVE_INFINITY): Cut | null {
+    const taken: Taken = { segments: [], parts: [], tokens: [], count: 0, bytes: 0, acceptedAt: 0 };
+    while (taken.count < limits.maxEvents) {
+      const chunk = this.#current();
+      if (chunk === null || chunk.acceptedAt > before) break;
+      if (taken.count === 0) taken.acceptedAt = chunk.acceptedAt;
+      if (!take(chunk, limits, taken)) break;
+    }
+    const first = taken.segments[0];
+    const last = taken.segments.at(-1);
+    if (first === undefined || last === undefined) return null;
+    this.#claim(taken);
+    const { segments, count, bytes, acceptedAt } = taken;
+    return {
+      ...{ segments, count, bytes, acceptedAt },
+      // The same events get the same id when a crash has them cut again.
+      id: `${this.#salt}-${first.chunk}.${first.from}-${last.chunk}.${last.to}`,
+      events: taken.parts.length === 1 ? (taken.parts[0] as Uint8Array) : concatLines(taken.parts),
+      tokens: expandRuns(taken.tokens),
+    };
+  }
+
+  /** Removes a cut's events for good. Writes only: call it inside the transaction that says where they went. */
+  settle(cut: Cut): void {
+    this.claimed.count -= cut.count;
+    this.claimed.bytes -= cut.bytes;
+    let run: Range | null = null;
+    for (const segment of cut.segments) {
+      const claim = this.#claims.get(segment.chunk) as Claim;
+      claim.done = addRange(claim.done, [segment.from, segment.to]);
+      claim.doneCount += segment.to - segment.from;
+      claim.doneBytes += segment.bytes;
+      if (claim.doneCount === claim.count) {
+        this.#claims.delete(segment.chunk);
+        // A cut's chunks are neighbours: whole ones in a row are one DELETE.
+        run = [run?.[0] ?? segment.chunk, segment.chunk];
+        continue;
+      }
+      this.#store.setProgress(segment.chunk, claim.doneCount, claim.doneBytes, claim.done);
+      if (run !== null) this.#store.deleteChunks(...run);
+      run = null;
+    }
+    if (run !== null) this.#store.deleteChunks(...run);
+  }
+
+  /** The chunk at the cursor that still has free lines. */
+  #current(): OpenChunk | null {
+    if (this.#open !== null && this.#open.free.length > 0) return this.#open;
+    const chunk = this.#store.chunkAfter(this.#at);
+    if (chunk === null) {
+      this.#open = null;
+      return null;
+    }
+    const done = this.#store.progress(chunk.id);
+    const starts = lineStarts(chunk.events);
+    this.#at = chunk.id;
+    this.#open = { ...chunk, starts, free: freeRanges(done, chunk.count) };
+    const doneCount = done.reduce((sum, [from, to]) => sum + to - from, 0);
+    const doneBytes = done.reduce((sum, [from, to]) => sum + bytesOf(starts, from, to), 0);
+    this.#claims.set(chunk.id, { count: chunk.count, done, doneCount, doneBytes });
+    return this.#open;
+  }
+
+  #claim(taken: Taken): void {
+    this.claimed.count += taken.count;
+    this.claimed.bytes += taken.bytes;
+  }
+}
+
+/** Events under way, and where they came from. */
+export interface Cut {
+  id: string;
+  segments: Segment[];
+  /** NDJSON. */
+  events: Uint8Array;
+  count: number;
+  /** With one newline each. */
+  bytes: number;
+  tokens: string[];
+  /** Of the oldest. */
+  acceptedAt: number;
+}
+
+interface Segment {
+  chunk: number;
+  from: number;
+  to: number;
+  bytes: number;
+}
+
+interface OpenChunk {
+  id: number;
+  acceptedAt: number;
+  events: Uint8Array;
+  tokens: Runs<string>;
+  starts: number[];
+  /** Neither settled nor under way, ascending. */
+  free: Range[];
+}
+
+interface Claim {
+  count: number;
+  done: Range[];
+  doneCount: number;
+  doneBytes: number;
+}
+
+interface Taken {
+  segments: Segment[];
+  parts: Uint8Array[];
+  tokens: [string, number][];
+  count: number;
+  bytes: number;
+  acceptedAt: number;
+}
+
+/** Takes lines of the chunk's first free range; false where the next one does not fit. */
+function take(chunk: OpenChunk, limits: { maxEvents: number; maxBytes: number }, taken: Taken): boolean {
+  const [from, end] = chunk.free[0] as Range;
+  const most = Math.min(end, from + limits.maxEvents - taken.count);
+  let to = from;
+  // An event larger than a request may be goes alone: the destination has the last word.
+  while (
+    to < most &&
+    (taken.bytes + bytesOf(chunk.starts, from, to + 1) <= limits.maxBytes || (taken.count === 0 && to === from))
+  ) {
+    to++;
+  }
+  if (to === from) return false;
+  if (to === end) chunk.free.shift();
+  else chunk.free[0] = [to, end];
+  const bytes = bytesOf(chunk.starts, from, to);
+  taken.segments.push({ chunk: chunk.id, from, to, bytes });
+  taken.parts.push(sliceLines(chunk.events, chunk.starts, from, to));
+  for (const [token, count] of sliceRuns(chunk.tokens, from, to)) appendRun(taken.tokens, token, count);
+  taken.count += to - from;
+  taken.bytes += bytes;
+  return true;
+}
+
+/** Of lines [from, to), a newline each. */
+function bytesOf(starts: readonly number[], from: number, to: number): number {
+  return (starts[to] as number) - (starts[from] as number);
+}
+
+function freeRanges(done: readonly Range[], count: number): Range[] {
+  const free: Range[] = [];
+  let at = 0;
+  for (const [from, to] of done) {
+    if (from > at) free.push([at, from]);
+    at = to;
+  }
+  if (at < count) free.push([at, count]);
+  return free;
+}
+
+/** Ascending ranges with one more; neighbours merge. */
+export function addRange(ranges: readonly Range[], added: Range): Range[] {
+  const merged: Range[] = [];
+  for (const [from, to] of [...ranges, added].sort((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last !== undefined && last[1] === from) last[1] = to;
+    else merged.push([from, to]);
+  }
+  return merged;
+}

@@ -1,0 +1,90 @@
+import type { SnapshotReader } from "../../shared/snapshot.ts";
+import { textToBase64 } from "./base64.ts";
+import type { CommonSettings } from "./destinations/common-settings.ts";
+import type { DestinationKind } from "./destinations/destination.ts";
+import { destinationKind } from "./destinations/registry.ts";
+import type { Vault } from "./vault.ts";
+
+/** A destination's configuration as its outbox works by it, secrets opened. */
+export type LoadedDestination =
+  | ReadyDestination
+  /** Nothing is sent until the configuration changes. */
+  | { state: "gone" | "unusable"; reason: string; fingerprint: string };
+
+export interface ReadyDestination {
+  state: "ready";
+  kind: DestinationKind;
+  settings: CommonSettings;
+  /** Every form in which a secret may come back in an answer. */
+  secrets: string[];
+  /** Changes with the configuration, secrets included. */
+  fingerprint: string;
+}
+
+export interface OutboxConfigDeps {
+  snapshots: Pick<SnapshotReader, "team">;
+  /** Rows of the table `secrets`. */
+  sealedSecrets: (team: string, destination: string) => Promise<{ field: string; sealed: string }[]>;
+  vault: Pick<Vault, "open">;
+}
+
+/** Throws where the configuration cannot be read now. */
+export async function loadDestination(
+  deps: OutboxConfigDeps,
+  team: string,
+  destination: string,
+): Promise<LoadedDestination> {
+  const snapshot = await deps.snapshots.team(team);
+  const entry = snapshot?.destinations.find(({ id }) => id === destination);
+  if (entry === undefined) {
+    const reason = `destination "${destination}" is not in the configuration of team "${team}": its events are kept`;
+    return { state: "gone", reason, fingerprint: "gone" };
+  }
+  const sealed = await deps.sealedSecrets(team, destination);
+  const fingerprint = JSON.stringify([entry.kind, entry.settings, sealed]);
+  const kind = destinationKind(entry.kind);
+  if (kind === undefined) {
+    return { state: "unusable", reason: `destination kind "${entry.kind}" is not known to this version`, fingerprint };
+  }
+  const merged = structuredClone(entry.settings);
+  const opened: Record<string, string> = {};
+  for (const row of sealed) {
+    // Left over from settings that the destination no longer has.
+    if (!kind.secrets.includes(row.field)) continue;
+    opened[row.field] = await deps.vault.open(row.sealed);
+    setPath(merged, row.field, opened[row.field] as string);
+  }
+  const parsed = kind.settings.safeParse(merged);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const reason = `the settings of destination "${destination}" cannot be used: ${issue?.path.join(".")}: ${issue?.message}`;
+    return { state: "unusable", reason, fingerprint };
+  }
+  return { state: "ready", kind, settings: parsed.data, secrets: secretForms(opened), fingerprint };
+}
+
+function setPath(settings: Record<string, unknown>, path: string, value: string): void {
+  const names = path.split(".");
+  const last = names.pop() as string;
+  let at = settings;
+  for (const name of names) {
+    at[name] ??= {};
+    at = at[name] as Record<string, unknown>;
+  }
+  at[last] = value;
+}
+
+/** Shorter ones would blacken ordinary words, and protect nothing. */
+const MIN_REDACTED_LENGTH = 4;
+
+function secretForms(opened: Record<string, string>): string[] {
+  const forms = Object.values(opened).flatMap((secret) => [
+    secret,
+    encodeURIComponent(secret),
+    JSON.stringify(secret).slice(1, -1),
+  ]);
+  const { "auth.username": username, "auth.password": password } = opened;
+  if (username !== undefined && password !== undefined) forms.push(textToBase64(`${username}:${password}`));
+  // The longest first: a secret that is part of another one must not leave the other's rest behind.
+  return [...new Set(forms)].filter((form) => form.length >= MIN_REDACTED_LENGTH).sort((a, b) => b.length - a.length);
+}

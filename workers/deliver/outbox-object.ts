@@ -1,0 +1,132 @@
+import { DurableObject } from "cloudflare:workers";
+import { systemClock } from "../../shared/clock.ts";
+import { messageOf } from "../../shared/errors.ts";
+import { logLine } from "../../shared/log.ts";
+import type * as api from "../../shared/outbox-api.ts";
+import { type CachingSnapshotReader, createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { objectSql } from "../../shared/sql.ts";
+import { attempt } from "./attempt.ts";
+import { Drain } from "./drain.ts";
+import type { DeliverEnv } from "./env.ts";
+import { Outbox } from "./outbox.ts";
+import { loadDestination } from "./outbox-config.ts";
+import { replayDeadLetters } from "./replay.ts";
+import type { Timers } from "./timers.ts";
+import { Vault } from "./vault.ts";
+import { Wakeups } from "./wakeups.ts";
+
+const timers: Timers = {
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** One destination's outbox: wiring only. outbox.ts has the rules, drain.ts the sending. */
+export class OutboxObject extends DurableObject<DeliverEnv> implements api.OutboxApi {
+  readonly #outbox: Outbox;
+  readonly #drain: Drain;
+  readonly #wakeups: Wakeups;
+  readonly #snapshots: CachingSnapshotReader;
+  /** Whether the sweep knows of this object. */
+  #registered = false;
+
+  constructor(ctx: DurableObjectState, env: DeliverEnv) {
+    super(ctx, env);
+    const newId = () => crypto.randomUUID();
+    this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId });
+    this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock });
+    const config = {
+      snapshots: this.#snapshots,
+      sealedSecrets: (team: string, destination: string) => sealedSecrets(env.DB, team, destination),
+      vault: Vault.fromBase64(env.SECRET_KEY),
+    };
+    const attemptDeps = {
+      ...{ clock: systemClock, timers, print: (line: string) => console.log(line) },
+      fetch: ((input, init) => fetch(input, init)) as typeof fetch,
+    };
+    this.#wakeups = new Wakeups({
+      ...{ clock: systemClock, timers, wake: () => this.#drain.kick() },
+      setAlarm: (at) => void ctx.storage.setAlarm(at),
+    });
+    this.#drain = new Drain({
+      ...{ outbox: this.#outbox, clock: systemClock, random: Math.random, log: logLine },
+      load: (team, destination) => loadDestination(config, team, destination),
+      attempt: (destination, team, work) => attempt(destination, { ...work, team }, attemptDeps),
+      schedule: (at) => this.#wakeups.at(at),
+      keepAlive: (work) => ctx.waitUntil(work),
+    });
+    this.#resume();
+  }
+
+  async append(append: api.OutboxAppend): Promise<api.OutboxAppended> {
+    const appended = this.#outbox.append(append);
+    this.#register();
+    this.#resume();
+    return appended;
+  }
+
+  async status(): Promise<api.OutboxStatus> {
+    const { team, destination } = this.#outbox.identity() ?? { team: "", destination: "" };
+    const oldestAt = this.#outbox.oldestPendingAt();
+    return {
+      ...{ team, destination, book: this.#outbox.book() },
+      ...this.#outbox.figures(),
+      oldestAt: oldestAt === null ? null : new Date(oldestAt).toISOString(),
+      ...this.#drain.condition(),
+    };
+  }
+
+  async deadLetters(query: api.DeadLetterQuery): Promise<api.DeadLetterPage> {
+    return this.#outbox.deadLetters(query);
+  }
+
+  async replay(selection: api.DeadLetterSelection): Promise<{ replayed: number }> {
+    const replayed = await replayDeadLetters(this.#outbox, selection, () => scheduler.wait(0));
+    this.#resume();
+    return { replayed };
+  }
+
+  async wake(): Promise<void> {
+    while (this.#outbox.trimDeadLetters()) await scheduler.wait(0);
+    this.#snapshots.forget();
+    await this.#drain.load();
+    this.#register();
+    this.#resume();
+  }
+
+  override async alarm(): Promise<void> {
+    this.#wakeups.fired();
+    this.#resume();
+    await this.#drain.quiet();
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (this.#outbox.pending().count === 0) return;
+    this.#wakeups.guard();
+    this.#drain.kick();
+  }
+
+  /** Once in the object's life; tried again with the next append or wake until it works. */
+  #register(): void {
+    const identity = this.#outbox.identity();
+    if (this.#registered || identity === null) return;
+    this.#registered = true;
+    const { team, destination } = identity;
+    const insert = this.env.DB.prepare("INSERT OR IGNORE INTO outboxes (team, destination) VALUES (?, ?)");
+    const done = insert.bind(team, destination).run();
+    const failed = (error: unknown) => {
+      this.#registered = false;
+      const message = `outbox could not be registered for the sweep: ${messageOf(error)}`;
+      logLine({ level: "error", message, team, destination });
+    };
+    this.ctx.waitUntil(done.then(() => undefined, failed));
+  }
+}
+
+async function sealedSecrets(db: D1Database, team: string, destination: string) {
+  const statement = "SELECT field, sealed FROM secrets WHERE team = ? AND destination = ? ORDER BY field";
+  const { results } = await db.prepare(statement).bind(team, destination).all<{ field: string; sealed: string }>();
+  return results;
+}

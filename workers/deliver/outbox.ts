@@ -1,0 +1,320 @@
+import type { Clock, Random } from "../../shared/clock.ts";
+import { concatLines } from "../../shared/ndjson.ts";
+import type {
+  Book,
+  DeadLetterPage,
+  DeadLetterQuery,
+  DeadLetterSelection,
+  OutboxAppend,
+  OutboxAppended,
+} from "../../shared/outbox-api.ts";
+import { appendRun } from "../../shared/runs.ts";
+import type { Sql } from "../../shared/sql.ts";
+import { DeadLetterStore } from "./dead-letter-store.ts";
+import { DEFAULT_DEAD_LETTER_LIMITS, type DeadLetterLimits, deadLetterPage, overLimit } from "./dead-letters.ts";
+import { DEFAULT_BACKLOG_BYTES } from "./destinations/common-settings.ts";
+import type { RequestLimits, Sent } from "./destinations/destination.ts";
+import { FreshQueue } from "./fresh-queue.ts";
+import { type Change, Ledger } from "./ledger.ts";
+import { newEvents, splitEvents } from "./new-events.ts";
+import { type Held, OutboxStore } from "./outbox-store.ts";
+import type { RetryPolicy } from "./retry.ts";
+import { freshWork, retryWork, settleWork, type Work } from "./work.ts";
+
+/**
+ * One destination's durable queue: takes events from lanes, hands them out as requests, and books what became of them.
+ *
+ * Invariants: 2 (an append is idempotent by (lane, seq)), 5 (every term of the book is counted, `pending` and `dead` by the rows
+ * that hold them), 7 (events move as bytes). Every change is one synchronous transaction; the ledger in memory follows the commit.
+ *
+ * Storage: `chunks` hold what has not been tried, `retries` what has failed, `dead_letters` what will not be tried again. An event
+ * is in exactly one of them until it is delivered. What is under way is not stored: after a crash it is pending again.
+ *
+ * It does not send, wait, or know any destination's protocol: drain.ts does.
+ */
+export interface OutboxDeps {
+  sql: Sql;
+  clock: Clock;
+  random: Random;
+  /** A new id, different each time. */
+  newId: () => string;
+  limits?: Partial<OutboxLimits>;
+}
+
+export interface OutboxLimits extends DeadLetterLimits {
+  /** Of one stored chunk. */
+  maxChunkBytes: number;
+}
+
+const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
+  ...DEFAULT_DEAD_LETTER_LIMITS,
+  // Half of the largest row that a Durable Object stores.
+  maxChunkBytes: 1_000_000,
+};
+
+/** A full outbox empties by whole requests; asking sooner than this only costs. */
+const FULL_RETRY_MS = 2_000;
+/** Dead letters that one step moves: short enough not to hold up an append. */
+const STEP_COUNT = 500;
+
+export class Outbox {
+  readonly #deps: OutboxDeps;
+  readonly #limits: OutboxLimits;
+  readonly #store: OutboxStore;
+  readonly #deadLetters: DeadLetterStore;
+  readonly #salt: string;
+  #ledger: Ledger;
+  #fresh: FreshQueue;
+  /** Rows of `retries` that are under way. */
+  readonly #retriesTaken = new Set<number>();
+  #maxBacklogBytes = DEFAULT_BACKLOG_BYTES;
+
+  constructor(deps: OutboxDeps) {
+    this.#deps = deps;
+    this.#limits = { ...DEFAULT_OUTBOX_LIMITS, ...deps.limits };
+    this.#store = new OutboxStore(deps.sql);
+    this.#deadLetters = new DeadLetterStore(deps.sql);
+    this.#salt = this.#store.state("salt") ?? deps.newId();
+    if (this.#store.state("salt") === null) this.#store.setState("salt", this.#salt);
+    this.#ledger = new Ledger(this.#store);
+    this.#fresh = new FreshQueue(this.#store, this.#salt);
+  }
+
+  /** Forgets what is in memory and reads the rows again: for when a write has failed. Nothing may be under way. */
+  rebuild(): void {
+    this.#ledger = new Ledger(this.#store);
+    this.#fresh = new FreshQueue(this.#store, this.#salt);
+    this.#retriesTaken.clear();
+  }
+
+  setBacklogLimit(maxBytes: number): void {
+    this.#maxBacklogBytes = maxBytes;
+  }
+
+  /** Whose outbox this is; null before the first append. */
+  identity(): { team: string; destination: string } | null {
+    const stored = this.#store.state("identity");
+    return stored === null ? null : JSON.parse(stored);
+  }
+
+  append(append: OutboxAppend): OutboxAppended {
+    const known = this.#store.through(append.lane);
+    if (known !== null && append.after > known) return { status: "gap", through: known };
+    const after = known ?? append.after;
+    if (append.through <= after) return { status: "stored", through: after };
+    const taken = newEvents(append, after);
+    const room = this.#maxBacklogBytes - this.pending().bytes;
+    if (taken.bytes > room && taken.count > 0 && this.pending().count > 0) {
+      return { status: "full", through: after, retryAfterMs: FULL_RETRY_MS };
+    }
+    this.#commit((change) => {
+      const now = this.#deps.clock.now();
+      if (this.identity() === null) {
+        const { team, destination } = append;
+        this.#store.setState("identity", JSON.stringify({ team, destination }));
+      }
+      for (const chunk of splitEvents(taken, this.#limits.maxChunkBytes, now)) {
+        if ("dead" in chunk) {
+          change.dead += 1;
+          change.deadBytes += this.#deadLetters.insert(chunk.dead);
+          continue;
+        }
+        this.#store.insertChunk(chunk);
+        change.fresh += chunk.count;
+        change.freshBytes += chunk.bytes;
+      }
+      change.accepted += append.through - after + taken.emitted;
+      change.emitted += taken.emitted;
+      change.filtered += taken.filtered;
+      change.dropped += taken.dropped;
+      change.expired += taken.expired;
+      this.#store.setThrough(append.lane, append.through);
+    });
+    return { status: "stored", through: append.through };
+  }
+
+  pending(): { count: number; bytes: number } {
+    const { fresh, retrying, freshBytes, retryBytes } = this.#ledger.held;
+    return { count: fresh + retrying, bytes: freshBytes + retryBytes };
+  }
+
+  /** Fresh events that are not under way. */
+  waiting(): { count: number; bytes: number } {
+    const { count, bytes } = this.#fresh.claimed;
+    return { count: this.#ledger.held.fresh - count, bytes: this.#ledger.held.freshBytes - bytes };
+  }
+
+  /** When the oldest fresh event that is not under way came in. */
+  oldestWaitingAt(): number | null {
+    return this.waiting().count === 0 ? null : this.#fresh.oldestAt();
+  }
+
+  /** The failed request that comes next, unless all are under way. In order: the one that failed first. */
+  nextRetry(inOrder: boolean): { id: number; nextAt: number } | null {
+    return this.#retryHead(inOrder ? "id" : "due");
+  }
+
+  takeFresh(limits: RequestLimits): Work | null {
+    const cut = this.#fresh.cut(limits);
+    return cut === null ? null : freshWork(cut);
+  }
+
+  takeRetry(id: number): Work {
+    this.#retriesTaken.add(id);
+    return retryWork(this.#store.retry(id));
+  }
+
+  /** When the oldest pending event was taken, under way or not. */
+  oldestPendingAt(): number | null {
+    const times = [this.#store.acceptedAfter(0), this.#store.retryHeads("age", 1)[0]?.acceptedAt ?? null];
+    const set = times.filter((at) => at !== null);
+    return set.length === 0 ? null : Math.min(...set);
+  }
+
+  /** When the oldest event that is not under way was taken. */
+  oldestAt(): number | null {
+    const times = [this.oldestWaitingAt(), this.#retryHead("age")?.acceptedAt ?? null].filter((at) => at !== null);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  /** Turns events that came before `before` into dead letters, a bounded number; false when there are none (left). */
+  expire(before: number, reason: string): boolean {
+    const work = this.#takeOlder(before);
+    if (work === null) return false;
+    const last = work.last === null ? "it was never tried" : `the last answer was: ${work.last.reason}`;
+    const answer = {
+      reason: `${reason}; ${last}`,
+      ...(work.last?.status == null ? {} : { status: work.last.status }),
+      ...(work.last?.response == null ? {} : { response: work.last.response }),
+    };
+    this.#settle(work, { outcomes: { result: "dead", ...answer } }, null);
+    return true;
+  }
+
+  /** Books what became of a request that was sent. Returns when its rest comes again; null without one. */
+  settle(work: Work, sent: Sent, policy: RetryPolicy): number | null {
+    return this.#settle(work, sent, policy);
+  }
+
+  /** Lets go of dead letters beyond their limits, a bounded number; false when there are none (left). */
+  trimDeadLetters(): boolean {
+    const { held } = this.#ledger;
+    if (held.dead === 0) return false;
+    const oldest = this.#deadLetters.oldest(STEP_COUNT);
+    const over = oldest.slice(0, overLimit(oldest, held, this.#limits, this.#deps.clock.now()));
+    if (over.length === 0) return false;
+    this.#commit((change) => {
+      this.#deadLetters.delete(over.map(({ id }) => id));
+      change.dead -= over.length;
+      change.deadBytes -= over.reduce((sum, { bytes }) => sum + bytes, 0);
+      change.expired += over.length;
+    });
+    return true;
+  }
+
+  deadLetters(query: DeadLetterQuery): DeadLetterPage {
+    return deadLetterPage(this.#deadLetters, query);
+  }
+
+  /** The last dead letter there is: what a replay stops at, so that it does not chase those that die again. */
+  lastDeadLetter(): number {
+    return this.#deadLetters.lastId();
+  }
+
+  /**
+   * Makes dead letters of (after, through] pending again, a bounded number, with a new age. Null when there are none (left) or no
+   * room. Those too large to have been kept stay.
+   */
+  replayStep(selection: DeadLetterSelection, after: number, through: number): { last: number; count: number } | null {
+    const limits = { maxEvents: STEP_COUNT, maxBytes: this.#limits.maxChunkBytes };
+    const letters = this.#deadLetters.replayable(selection, { after, through }, limits);
+    const last = letters.at(-1);
+    if (last === undefined) return null;
+    const events = concatLines(letters.map(({ body }) => body));
+    const bytes = events.length + 1;
+    if (this.pending().count > 0 && this.pending().bytes + bytes > this.#maxBacklogBytes) return null;
+    const tokens: [string, number][] = [];
+    for (const { token } of letters) appendRun(tokens, token, 1);
+    this.#commit((change) => {
+      const count = letters.length;
+      this.#store.insertChunk({ acceptedAt: this.#deps.clock.now(), count, bytes, tokens, events });
+      this.#deadLetters.delete(letters.map(({ id }) => id));
+      change.fresh += count;
+      change.freshBytes += bytes;
+      change.dead -= count;
+      change.deadBytes -= letters.reduce((sum, letter) => sum + letter.bytes, 0);
+    });
+    return { last: last.id, count: letters.length };
+  }
+
+  book(): Book {
+    const { accepted, delivered, filtered, dropped, expired } = this.#ledger.totals;
+    return {
+      accepted,
+      delivered,
+      filtered,
+      dropped,
+      dead: this.#ledger.held.dead,
+      expired,
+      pending: this.pending().count,
+    };
+  }
+
+  figures(): { emitted: number; attempts: number; lanes: Record<string, number>; pendingBytes: number } {
+    const { emitted, attempts } = this.#ledger.totals;
+    return { emitted, attempts, lanes: this.#store.lanes(), pendingBytes: this.pending().bytes };
+  }
+
+  /** What the rows hold, counted anew: equal to what is kept in memory, or the books are wrong. */
+  counted(): Held {
+    return this.#store.held();
+  }
+
+  /** The reason for which nothing is sent, and the configuration that it was learnt with. */
+  disabled(): { reason: string; fingerprint: string } | null {
+    const stored = this.#store.state("disabled");
+    return stored === null ? null : JSON.parse(stored);
+  }
+
+  setDisabled(disabled: { reason: string; fingerprint: string } | null): void {
+    this.#store.setState("disabled", disabled === null ? null : JSON.stringify(disabled));
+  }
+
+  #settle(work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
+    const now = this.#deps.clock.now();
+    return this.#commit((change) => {
+      if (work.cut === null) {
+        change.retrying -= work.count;
+        change.retryBytes -= work.bytes;
+      } else {
+        this.#fresh.settle(work.cut);
+        change.fresh -= work.count;
+        change.freshBytes -= work.bytes;
+      }
+      if (policy !== null) change.attempts += 1;
+      const deps = { store: this.#store, deadLetters: this.#deadLetters, random: this.#deps.random, now, policy };
+      const nextAt = settleWork(work, sent, deps, change);
+      if (work.retryId !== null) this.#retriesTaken.delete(work.retryId);
+      return nextAt;
+    });
+  }
+
+  #takeOlder(before: number): Work | null {
+    const retry = this.#retryHead("age");
+    if (retry !== null && retry.acceptedAt <= before) return this.takeRetry(retry.id);
+    const waitingSince = this.oldestWaitingAt();
+    if (waitingSince === null || waitingSince > before) return null;
+    const cut = this.#fresh.cut({ maxEvents: STEP_COUNT, maxBytes: this.#limits.maxChunkBytes }, before);
+    return cut === null ? null : freshWork(cut);
+  }
+
+  #retryHead(order: "due" | "age" | "id") {
+    if (this.#ledger.held.retryRows === this.#retriesTaken.size) return null;
+    const heads = this.#store.retryHeads(order, this.#retriesTaken.size + 1);
+    return heads.find(({ id }) => !this.#retriesTaken.has(id)) ?? null;
+  }
+
+  #commit<T>(body: (change: Change) => T): T {
+    return this.#ledger.commit(body);
+  }
+}
