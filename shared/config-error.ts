@@ -4,7 +4,10 @@ import { AppError } from "./errors.ts";
 export interface ConfigProblem {
   /** Such as `teams[0].destinations[1].url`; empty for the document itself. */
   path: string;
+  /** One line. */
   message: string;
+  /** The lines of a script around the mistake, with a mark under it. */
+  frame?: string;
 }
 
 /** A configuration that is refused, with everything that is wrong with it. */

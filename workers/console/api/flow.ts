@@ -1,0 +1,30 @@
+import { wholeBook } from "../../../shared/books.ts";
+import type { ConsoleDeps } from "../deps.ts";
+import { laneStatuses, outboxStatuses } from "../object-statuses.ts";
+import { type Call, destinationsOf, json, teamOf } from "./request.ts";
+
+/** The team's books (invariant 5), in events. A removed destination is shown for as long as it has any left. */
+export async function getFlow(call: Call, { store, objects }: ConsoleDeps): Promise<Response> {
+  const team = await teamOf(store, call);
+  const ids = await destinationsOf(store, team);
+  const configured = new Set(team.config.destinations.map(({ id }) => id));
+  const lanes = await laneStatuses(
+    objects,
+    (await store.lanes(team.team)).map(({ lane }) => lane),
+  );
+  const outboxes = await outboxStatuses(objects, team.team, ids);
+  const shown = ids
+    .map((id, index) => ({
+      id,
+      book: wholeBook(id, lanes, outboxes[index] ?? null),
+      emitted: outboxes[index]?.emitted ?? 0,
+    }))
+    .filter(({ id, book }) => configured.has(id) || book.pending + book.dead > 0);
+  return json({
+    team: team.team,
+    destinations: Object.fromEntries(shown.map(({ id, book }) => [id, book])),
+    emitted: Object.fromEntries(shown.map(({ id, emitted }) => [id, emitted])),
+    removed: shown.map(({ id }) => id).filter((id) => !configured.has(id)),
+    lanes,
+  });
+}

@@ -1,0 +1,190 @@
+import { waitingInLanes } from "../../../shared/books.ts";
+import type { LaneStatus } from "../../../shared/lane-api.ts";
+import type { OutboxStatus } from "../../../shared/outbox-api.ts";
+import type { ConsoleDeps } from "../deps.ts";
+import { type MetricFamily, type MetricSample, renderMetrics } from "../prometheus.ts";
+import type { Call } from "./request.ts";
+
+const MS_PER_S = 1_000;
+const BREAKER_STATES: readonly OutboxStatus["breaker"][] = ["closed", "half-open", "open"];
+
+/** What one scrape saw. */
+export interface Observed {
+  now: number;
+  lanes: readonly { lane: string; team: string; status: LaneStatus | null }[];
+  outboxes: readonly { team: string; destination: string; status: OutboxStatus | null }[];
+}
+
+/** Prometheus text of every team. An object that does not answer is `headwater_object_up 0`, and its own series are absent. */
+export async function getMetrics(_call: Call, { store, objects, clock }: ConsoleDeps): Promise<Response> {
+  const [laneRows, outboxRows] = await Promise.all([store.lanes(), store.outboxes()]);
+  const lanes = await Promise.all(
+    laneRows.map(async ({ lane, team }) => ({ lane, team, status: await orNull(() => objects.lane(lane).status()) })),
+  );
+  // After the lanes, so that an event on its way from one to the other is not missed.
+  const outboxes = await Promise.all(
+    outboxRows.map(async ({ team, destination }) => ({
+      team,
+      destination,
+      status: await orNull(() => objects.outbox(team, destination).status()),
+    })),
+  );
+  return new Response(renderMetrics(metricFamilies({ now: clock.now(), lanes, outboxes })), {
+    headers: { "Content-Type": "text/plain; version=0.0.4; charset=utf-8", "Cache-Control": "no-store" },
+  });
+}
+
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch {
+    return null;
+  }
+}
+
+export function metricFamilies(observed: Observed): MetricFamily[] {
+  return [...destinationFamilies(observed), ...laneFamilies(observed), ...scriptFamilies(observed), upFamily(observed)];
+}
+
+function destinationFamilies({ now, lanes, outboxes }: Observed): MetricFamily[] {
+  const each = (read: (status: OutboxStatus) => number | null): MetricSample[] =>
+    outboxes.flatMap(({ team, destination, status }) => {
+      const value = status === null ? null : read(status);
+      return value === null ? [] : [{ labels: { team, destination }, value }];
+    });
+  const outcomes = (["delivered", "filtered", "dropped", "expired"] as const).flatMap((outcome) =>
+    each((status) => status.book[outcome]).map(({ labels, value }) => ({ labels: { ...labels, outcome }, value })),
+  );
+  const pending = outboxes.flatMap(({ team, destination, status }) => {
+    if (status === null) return [];
+    const own = lanes.flatMap((lane) => (lane.team === team && lane.status !== null ? [lane.status] : []));
+    const value = status.book.pending + waitingInLanes(destination, own, status);
+    return [{ labels: { team, destination }, value }];
+  });
+  return [
+    counter("headwater_events_total", "Events that a destination is done with, by outcome.", outcomes),
+    gauge(
+      "headwater_pending_events",
+      "Events that wait for a destination, in its outbox and in the team's lanes.",
+      pending,
+    ),
+    gauge(
+      "headwater_pending_bytes",
+      "Bytes that wait in a destination's outbox.",
+      each((s) => s.pendingBytes),
+    ),
+    gauge(
+      "headwater_oldest_pending_age_seconds",
+      "Age of the oldest event in a destination's outbox; 0 without any.",
+      each((s) => ageS(now, s.oldestAt)),
+    ),
+    gauge(
+      "headwater_dead_letters",
+      "Dead letters kept for a destination.",
+      each((s) => s.book.dead),
+    ),
+    gauge(
+      "headwater_breaker_state",
+      "Circuit breaker of a destination: 0 closed, 1 half-open, 2 open.",
+      each((s) => BREAKER_STATES.indexOf(s.breaker)),
+    ),
+    gauge(
+      "headwater_destination_disabled",
+      "1 where nothing is sent until the destination's configuration changes.",
+      each((s) => (s.disabled === null ? 0 : 1)),
+    ),
+    counter(
+      "headwater_delivery_attempts_total",
+      "Requests that were sent to a destination.",
+      each((s) => s.attempts),
+    ),
+    counter(
+      "headwater_emitted_events_total",
+      "Events that scripts added beyond one each.",
+      each((s) => s.emitted),
+    ),
+  ];
+}
+
+function laneFamilies({ now, lanes }: Observed): MetricFamily[] {
+  const each = (read: (status: LaneStatus) => number): MetricSample[] =>
+    lanes.flatMap(({ lane, team, status }) =>
+      status === null ? [] : [{ labels: { team, lane }, value: read(status) }],
+    );
+  return [
+    counter(
+      "headwater_accepted_events_total",
+      "Events accepted, duplicates left out.",
+      each((s) => s.accepted),
+    ),
+    counter(
+      "headwater_duplicates_total",
+      "Events dropped because their uuid was seen before.",
+      each((s) => s.duplicates),
+    ),
+    gauge(
+      "headwater_lane_backlog_events",
+      "Events that the scripts have not seen yet.",
+      each((s) => s.backlog),
+    ),
+    gauge(
+      "headwater_lane_backlog_bytes",
+      "Bytes that the scripts have not seen yet.",
+      each((s) => s.backlogBytes),
+    ),
+    gauge(
+      "headwater_lane_oldest_backlog_age_seconds",
+      "Age of the oldest event that the scripts have not seen yet; 0 without any.",
+      each((s) => ageS(now, s.oldestAt)),
+    ),
+    gauge(
+      "headwater_lane_held_up",
+      "1 where something holds the lane's pump up.",
+      each((s) => (s.trouble === null ? 0 : 1)),
+    ),
+  ];
+}
+
+function scriptFamilies({ lanes }: Observed): MetricFamily[] {
+  const errors: MetricSample[] = [];
+  const kills: MetricSample[] = [];
+  const quarantined: MetricSample[] = [];
+  for (const { lane, team, status } of lanes) {
+    for (const script of status?.scripts ?? []) {
+      const labels = { team, lane, transformation: script.id, bundle: script.bundle };
+      errors.push({ labels, value: script.errors });
+      kills.push({ labels, value: script.kills });
+      quarantined.push({ labels, value: script.quarantined ? 1 : 0 });
+    }
+  }
+  return [
+    counter("headwater_script_errors_total", "Events that a script threw on or ran out of fuel on.", errors),
+    counter("headwater_script_kills_total", "Times that the sandbox had to be killed while a script ran.", kills),
+    gauge("headwater_script_quarantined", "1 where a script was taken out of the chain.", quarantined),
+  ];
+}
+
+function upFamily({ lanes, outboxes }: Observed): MetricFamily {
+  return gauge("headwater_object_up", "1 where the lane or outbox answered this scrape.", [
+    ...lanes.map(({ team, lane, status }) => ({
+      labels: { team, kind: "lane", name: lane },
+      value: status === null ? 0 : 1,
+    })),
+    ...outboxes.map(({ team, destination, status }) => ({
+      labels: { team, kind: "outbox", name: destination },
+      value: status === null ? 0 : 1,
+    })),
+  ]);
+}
+
+function ageS(now: number, oldestAt: string | null): number {
+  return oldestAt === null ? 0 : Math.max(0, (now - Date.parse(oldestAt)) / MS_PER_S);
+}
+
+function counter(name: string, help: string, samples: MetricSample[]): MetricFamily {
+  return { name, type: "counter", help, samples };
+}
+
+function gauge(name: string, help: string, samples: MetricSample[]): MetricFamily {
+  return { name, type: "gauge", help, samples };
+}

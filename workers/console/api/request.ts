@@ -1,0 +1,60 @@
+import type { z } from "zod";
+import { pathText } from "../../../shared/config-error.ts";
+import { AppError, messageOf } from "../../../shared/errors.ts";
+import type { ConfigStore, StoredTeam } from "../config-store.ts";
+
+/** A request that a route has claimed. */
+export interface Call {
+  request: Request;
+  url: URL;
+  /** The path's variable parts. */
+  params: Record<string, string>;
+}
+
+export function json(body: unknown): Response {
+  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
+}
+
+/** The request's body. Throws a 400 where it is not JSON. */
+export async function jsonBody(request: Request): Promise<unknown> {
+  try {
+    return JSON.parse(await request.text());
+  } catch (error) {
+    throw new AppError("invalid_json", 400, `the body is not JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** Checks what a client sent. Throws a 400 that names the first field at fault. */
+export function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = pathText(issue?.path ?? []);
+  const detail = issue?.message ?? "not valid";
+  throw new AppError("invalid_request", 400, field === "" ? detail : `${field}: ${detail}`, { field });
+}
+
+/** The query string as an object; a parameter that is given twice is refused. */
+export function queryOf(url: URL): Record<string, string> {
+  const query: Record<string, string> = {};
+  for (const [key, value] of url.searchParams) {
+    if (Object.hasOwn(query, key)) throw new AppError("invalid_request", 400, `${key} is given twice`, { field: key });
+    query[key] = value;
+  }
+  return query;
+}
+
+/** Throws a 404 where there is no such team. */
+export async function teamOf(store: ConfigStore, call: Call): Promise<StoredTeam> {
+  const id = call.params.team ?? "";
+  const team = await store.team(id);
+  if (team === null) throw new AppError("team_unknown", 404, `there is no team "${id}": GET /api/teams lists them`);
+  return team;
+}
+
+/** The team's destinations: those configured, in order, then removed ones whose outbox exists. */
+export async function destinationsOf(store: ConfigStore, team: StoredTeam): Promise<string[]> {
+  const outboxes = await store.outboxes(team.team);
+  const ids = [...team.config.destinations.map(({ id }) => id), ...outboxes.map(({ destination }) => destination)];
+  return [...new Set(ids)];
+}

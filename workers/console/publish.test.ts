@@ -1,0 +1,249 @@
+import { beforeEach, expect, test } from "vitest";
+import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { aBook, type TestConsole, testConsole } from "../../shared/testing/test-console.ts";
+
+const SECRET = "whsec_bXkgdmVyeSBzZWNyZXQga2V5IGZvciB0ZXN0cw==";
+const CODE = "export function transform(event) { return event; }";
+const SCRUB = { id: "scrub", code: CODE };
+const HOOK = { id: "hook", kind: "webhook", url: "https://example.com/in", signing_secret: SECRET };
+const PRINT = { id: "print", kind: "terminal" };
+
+function aTeam(overrides: Record<string, unknown> = {}) {
+  return { id: "acme", tokens: ["phc_acme"], transformations: [SCRUB], destinations: [HOOK, PRINT], ...overrides };
+}
+
+let test_: TestConsole;
+beforeEach(() => {
+  test_ = testConsole();
+});
+
+function put(teams: unknown[], query = "") {
+  return test_.ask("PUT", `/api/config${query}`, { teams });
+}
+
+function reader() {
+  return createSnapshotReader({ kv: test_.kv, db: test_.db, clock: test_.clock });
+}
+
+test("a first document makes version 1, and the edge can read it", async () => {
+  const answer = await put([aTeam()]);
+  expect(answer.status).toBe(200);
+  expect(answer.body).toMatchObject({
+    changed: true,
+    teams: { acme: { version: 1, changes: [{ path: "", before: null, after: { id: "acme" } }] } },
+    warnings: [],
+  });
+  expect(await reader().token("phc_acme")).toEqual({ team: "acme", lanes: 1, version: 1 });
+  const snapshot = await reader().team("acme");
+  expect(snapshot).toMatchObject({ team: "acme", version: 1, tokens: ["phc_acme"], bundle: { team: "acme" } });
+  expect(snapshot?.destinations.map(({ id, kind }) => ({ id, kind }))).toEqual([
+    { id: "hook", kind: "webhook" },
+    { id: "print", kind: "terminal" },
+  ]);
+});
+
+test("KV and D1 hold the same snapshot", async () => {
+  await put([aTeam()]);
+  const fromKv = await reader().team("acme");
+  test_.kv.entries.clear();
+  expect(await reader().team("acme")).toEqual(fromKv);
+  expect(await reader().token("phc_acme")).toEqual({ team: "acme", lanes: 1, version: 1 });
+});
+
+test("the same document again changes nothing, in D1, KV and the objects", async () => {
+  await put([aTeam()]);
+  await test_.lane("acme", { lane: "acme:0" });
+  test_.kv.calls.length = 0;
+  const answer = await put([aTeam()]);
+  expect(answer.body).toEqual({ changed: false, teams: {}, warnings: [] });
+  expect(test_.kv.calls).toEqual(["get team:acme"]);
+  expect(test_.calls).toEqual([]);
+  expect((await test_.db.prepare("SELECT version FROM team_versions").all()).results).toEqual([{ version: 1 }]);
+});
+
+test("a change makes the next version, keeps the old one, and wakes the team's objects", async () => {
+  await put([aTeam(), { id: "globex", tokens: ["phc_globex"] }]);
+  await test_.lane("acme", { lane: "acme:0" });
+  await test_.lane("globex", { lane: "globex:0" });
+  await test_.outbox("acme", "hook", {});
+  const answer = await put([aTeam({ lanes: 2 }), { id: "globex", tokens: ["phc_globex"] }]);
+  expect(answer.body).toEqual({
+    changed: true,
+    teams: { acme: { version: 2, changes: [{ path: "lanes", before: 1, after: 2 }] } },
+    warnings: [],
+  });
+  expect(test_.calls).toEqual(["wake acme/hook", "wake acme:0"]);
+  expect(await reader().token("phc_acme")).toEqual({ team: "acme", lanes: 2, version: 2 });
+  const versions = await test_.db
+    .prepare("SELECT version FROM team_versions WHERE team = 'acme' ORDER BY version")
+    .all();
+  expect(versions.results).toEqual([{ version: 1 }, { version: 2 }]);
+});
+
+test("invariant 8: a secret is nowhere in the clear, neither in answers nor in D1 nor in KV", async () => {
+  const answers = [await put([aTeam()])];
+  const changed = `${SECRET.slice(0, -4)}AA==`;
+  answers.push(await put([aTeam({ destinations: [{ ...HOOK, signing_secret: changed }, PRINT] })]));
+  answers.push(await test_.ask("GET", "/api/config"), await test_.ask("GET", "/api/teams/acme/destinations"));
+  const rows = await test_.db.prepare("SELECT config, snapshot FROM team_versions").all();
+  const sealed = await test_.db.prepare("SELECT * FROM secrets").all();
+  const everything = JSON.stringify([answers.map(({ text }) => text), rows, sealed, [...test_.kv.entries]]);
+  expect(everything).not.toContain(SECRET);
+  expect(everything).not.toContain(changed);
+  expect(sealed.results).toEqual([
+    { team: "acme", destination: "hook", field: "signing_secret", sealed: expect.any(String) },
+  ]);
+  const mask = expect.stringMatching(/^sealed:[0-9a-f]{12}$/);
+  expect(answers[1]?.body.teams.acme.changes).toEqual([
+    { path: "destinations.hook.signing_secret", before: mask, after: mask },
+  ]);
+});
+
+test("the snapshot has no secret field at all", async () => {
+  await put([aTeam()]);
+  const snapshot = await reader().team("acme");
+  expect(snapshot?.destinations[0]?.settings).toMatchObject({ url: HOOK.url });
+  expect(snapshot?.destinations[0]?.settings).not.toHaveProperty("signing_secret");
+});
+
+test("a document with anything wrong changes nothing, and every problem is answered", async () => {
+  await put([aTeam()]);
+  const answer = await put([aTeam({ lanes: 2 }), { id: "globex", tokens: [], plan: "x" }]);
+  expect(answer.status).toBe(422);
+  expect(answer.headers.get("Content-Type")).toBe("application/problem+json");
+  expect(answer.body).toMatchObject({
+    code: "config_invalid",
+    errors: [
+      { path: "teams[1].tokens", message: "needs at least one token" },
+      { path: "teams[1].plan", message: expect.stringContaining("unknown field") },
+    ],
+  });
+  expect((await reader().team("acme"))?.lanes).toBe(1);
+});
+
+test("a script that does not compile changes nothing, and is named", async () => {
+  const broken = { id: "broken", code: "export function transform(event) {\n  return event +;\n}" };
+  const answer = await put([aTeam({ transformations: [SCRUB, broken] })]);
+  expect(answer.status).toBe(422);
+  expect(answer.body.errors).toEqual([
+    {
+      path: "teams[0].transformations[1].code",
+      message: expect.stringMatching(/^script "broken": .* at line 2, column \d+$/),
+      frame: expect.stringContaining("return event +;"),
+    },
+  ]);
+  expect(await reader().team("acme")).toBeNull();
+});
+
+test("a token can move to another team in one document", async () => {
+  await put([aTeam(), { id: "globex", tokens: ["phc_globex"] }]);
+  const answer = await put([aTeam({ tokens: ["phc_globex"] }), { id: "globex", tokens: ["phc_acme"] }]);
+  expect(answer.status).toBe(200);
+  expect((await reader().token("phc_acme"))?.team).toBe("globex");
+  expect((await reader().token("phc_globex"))?.team).toBe("acme");
+});
+
+test("a team that is missing loses its tokens and keeps what it needs to drain", async () => {
+  await put([aTeam(), { id: "globex", tokens: ["phc_globex"] }]);
+  const answer = await put([{ id: "globex", tokens: ["phc_globex"] }]);
+  expect(answer.body).toMatchObject({
+    changed: true,
+    teams: { acme: { version: 2, removed: true, changes: [{ path: "", after: null }] } },
+  });
+  expect(await reader().token("phc_acme")).toBeNull();
+  expect(await reader().team("acme")).toMatchObject({
+    version: 2,
+    tokens: [],
+    destinations: [{ id: "hook" }, { id: "print" }],
+  });
+  expect((await test_.db.prepare("SELECT destination FROM secrets").all()).results).toEqual([{ destination: "hook" }]);
+  expect((await test_.ask("GET", "/api/config")).body.teams).toMatchObject([{ id: "globex" }]);
+  expect((await put([{ id: "globex", tokens: ["phc_globex"] }])).body.changed).toBe(false);
+});
+
+test("a removed team may come back, as its next version", async () => {
+  await put([aTeam()]);
+  await put([]);
+  const answer = await put([aTeam()]);
+  expect(answer.body).toMatchObject({ teams: { acme: { version: 3, changes: [{ path: "", before: null }] } } });
+  expect(await reader().token("phc_acme")).toEqual({ team: "acme", lanes: 1, version: 3 });
+});
+
+test("a destination that still has events is not removed without force", async () => {
+  await put([aTeam()]);
+  await test_.lane("acme", { lane: "acme:0", nextSeq: 10, pending: { hook: 2 } });
+  await test_.outbox("acme", "hook", { book: aBook({ accepted: 4, pending: 3, dead: 1 }) });
+  const refused = await put([aTeam({ destinations: [PRINT] })]);
+  expect(refused.status).toBe(409);
+  expect(refused.body).toMatchObject({
+    code: "destination_not_empty",
+    detail: expect.stringContaining("acme/hook (5 pending events, 1 dead letters)"),
+    errors: [{ team: "acme", destination: "hook", pending: 5, dead: 1 }],
+  });
+  expect((await reader().team("acme"))?.version).toBe(1);
+  const forced = await put([aTeam({ destinations: [PRINT] })], "?force=true");
+  expect(forced.body).toMatchObject({ changed: true, teams: { acme: { version: 2 } } });
+  expect((await test_.db.prepare("SELECT * FROM secrets").all()).results).toEqual([]);
+});
+
+test("an empty destination is removed without further ado", async () => {
+  await put([aTeam()]);
+  await test_.outbox("acme", "hook", { book: aBook({ accepted: 4, delivered: 4 }) });
+  expect((await put([aTeam({ destinations: [PRINT] })])).status).toBe(200);
+});
+
+test("whether a destination is empty must be known before it is removed", async () => {
+  await put([aTeam()]);
+  await test_.outbox("acme", "hook", {}, new Error("the object is away"));
+  const answer = await put([aTeam({ destinations: [PRINT] })]);
+  expect(answer.status).toBe(503);
+  expect(answer.body.detail).toContain("outbox acme/hook");
+});
+
+test("KV in trouble is a warning, and the next document mends it", async () => {
+  await put([aTeam()]);
+  test_.kv.failWith("kv is away");
+  const answer = await put([aTeam({ tokens: ["phc_new"] })]);
+  expect(answer).toMatchObject({
+    status: 200,
+    body: { changed: true, warnings: [expect.stringContaining("kv is away")] },
+  });
+  test_.kv.failWith(null);
+  expect((await put([aTeam({ tokens: ["phc_new"] })])).body).toEqual({ changed: false, teams: {}, warnings: [] });
+  expect([...test_.kv.entries.keys()].sort()).toEqual(["team:acme", "token:phc_new"]);
+});
+
+test("a removal that KV missed is mended too", async () => {
+  await put([aTeam()]);
+  test_.kv.failWith("kv is away");
+  await put([]);
+  test_.kv.failWith(null);
+  await put([]);
+  expect([...test_.kv.entries.keys()]).toEqual(["team:acme"]);
+});
+
+test("an object that cannot be woken is a warning", async () => {
+  await put([aTeam()]);
+  await test_.lane("acme", { lane: "acme:0" }, new Error("overloaded"));
+  const answer = await put([aTeam({ lanes: 2 })]);
+  expect(answer).toMatchObject({
+    status: 200,
+    body: { changed: true, warnings: [expect.stringContaining("lane acme:0")] },
+  });
+});
+
+test("of two documents at once one is refused with a conflict", async () => {
+  await put([aTeam()]);
+  const answers = await Promise.all([put([aTeam({ lanes: 2 })]), put([aTeam({ lanes: 3 })])]);
+  expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+  expect(answers.find(({ status }) => status === 409)?.body.code).toBe("config_conflict");
+});
+
+test("a secret that cannot be sealed changes nothing and is not shown", async () => {
+  test_ = testConsole({ deliver: { seal: async () => Promise.reject(new Error("SECRET_KEY is missing")) } });
+  const answer = await put([aTeam()]);
+  expect(answer).toMatchObject({ status: 503, body: { code: "secret_not_sealed" } });
+  expect(answer.body.detail).toContain("acme/hook signing_secret");
+  expect(answer.text).not.toContain(SECRET);
+  expect(await reader().team("acme")).toBeNull();
+});
