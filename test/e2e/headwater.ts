@@ -137,6 +137,12 @@ export class Headwater {
     return this.#running().sandboxPid;
   }
 
+  /** Of the outermost process. */
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error("headwater was never started");
+    return this.#child.pid;
+  }
+
   async start(): Promise<void> {
     const child = spawnHeadwater(this.#options);
     this.#child = child;
@@ -175,7 +181,7 @@ export class Headwater {
 
   /** SIGKILL for every process of it at once; resolves when none is left. Answers the moment of the kill, ms since the epoch. */
   async killTree(): Promise<number> {
-    const tree = processTree(this.#pid());
+    const tree = processTree(this.pid);
     const at = Date.now();
     killAll(tree);
     const left = () => alive(tree);
@@ -190,11 +196,11 @@ export class Headwater {
   /** SIGTERM; resolves with the exit code once every process of it is gone. */
   async stop(): Promise<{ code: number | null; tookMs: number }> {
     const child = this.#child!;
-    const tree = processTree(this.#pid());
+    const tree = processTree(this.pid);
     const started = Date.now();
     if (child.exitCode === null && child.signalCode === null) {
       const exit = once(child, "exit");
-      signal(this.#pid(), "SIGTERM");
+      signal(this.pid, "SIGTERM");
       const timer = setTimeout(() => killAll(tree), STOP_TIMEOUT_MS);
       await exit;
       clearTimeout(timer);
@@ -220,7 +226,7 @@ export class Headwater {
         }),
         { residentBytes: 0, peakBytes: 0 },
       );
-    const workerds = processTree(this.#pid()).filter(isWorkerd);
+    const workerds = processTree(this.pid).filter(isWorkerd);
     return {
       core: sum(workerds.filter((pid) => !sandbox.has(pid))),
       sandbox: sum(workerds.filter((pid) => sandbox.has(pid))),
@@ -276,11 +282,6 @@ export class Headwater {
   #running(): Ready {
     if (this.#ready === undefined) throw new Error("headwater was never ready");
     return this.#ready;
-  }
-
-  #pid(): number {
-    if (this.#child?.pid === undefined) throw new Error("headwater was never started");
-    return this.#child.pid;
   }
 }
 
