@@ -106,6 +106,16 @@ function killAll(pids: readonly number[]): void {
   for (const pid of pids) signal(pid, "SIGKILL");
 }
 
+/** Resolves when none of the processes is left, nor any that they started meanwhile. */
+async function gone(root: number, tree: readonly number[]): Promise<void> {
+  const left = () => alive([...tree, ...processTree(root)]);
+  await until(() => left().length === 0, {
+    timeoutMs: GONE_TIMEOUT_MS,
+    everyMs: 10,
+    describe: () => `alive: ${left().join(", ")}`,
+  });
+}
+
 /** A running Headwater: the product as a stranger starts it. */
 export class Headwater {
   readonly dataDir: string;
@@ -114,6 +124,8 @@ export class Headwater {
   #options: HeadwaterOptions & { dataDir: string };
   #child: ChildProcess | undefined;
   #ready: Ready | undefined;
+  /** workerd processes at the ready line, less the sandbox: that one may come and go. */
+  #core: number[] = [];
 
   constructor(options: HeadwaterOptions & { dataDir: string }) {
     this.#options = options;
@@ -170,6 +182,8 @@ export class Headwater {
         resolve(ready);
       });
     });
+    const sandbox = new Set(processTree(this.sandboxPid));
+    this.#core = processTree(this.pid).filter((pid) => isWorkerd(pid) && !sandbox.has(pid));
   }
 
   /** Starts again after a kill or a stop: same data, same ports. */
@@ -183,13 +197,10 @@ export class Headwater {
   async killTree(): Promise<number> {
     const tree = processTree(this.pid);
     const at = Date.now();
+    // The group first: nothing in it can start anything any more while the rest is killed one by one.
+    signal(-this.pid, "SIGKILL");
     killAll(tree);
-    const left = () => alive(tree);
-    await until(() => left().length === 0, {
-      timeoutMs: GONE_TIMEOUT_MS,
-      everyMs: 10,
-      describe: () => `alive: ${left()}`,
-    });
+    await gone(this.pid, tree);
     return at;
   }
 
@@ -206,31 +217,20 @@ export class Headwater {
       clearTimeout(timer);
     }
     const tookMs = Date.now() - started;
-    const left = () => alive(tree);
-    await until(() => left().length === 0, {
-      timeoutMs: GONE_TIMEOUT_MS,
-      everyMs: 10,
-      describe: () => `alive: ${left()}`,
-    });
+    await gone(this.pid, tree);
     return { code: child.exitCode, tookMs };
   }
 
   /** Memory of the core workerd process and of the sandbox's. */
   rss(): Record<"core" | "sandbox", { residentBytes: number; peakBytes: number }> {
-    const sandbox = new Set(processTree(this.sandboxPid));
-    const sum = (pids: number[]) =>
-      pids.map(memory).reduce(
-        (all, one) => ({
-          residentBytes: all.residentBytes + one.residentBytes,
-          peakBytes: all.peakBytes + one.peakBytes,
-        }),
-        { residentBytes: 0, peakBytes: 0 },
-      );
-    const workerds = processTree(this.pid).filter(isWorkerd);
-    return {
-      core: sum(workerds.filter((pid) => !sandbox.has(pid))),
-      sandbox: sum(workerds.filter((pid) => sandbox.has(pid))),
+    const sum = (pids: number[]) => {
+      const all = pids.map(memory);
+      const total = (field: "residentBytes" | "peakBytes") => all.reduce((bytes, one) => bytes + one[field], 0);
+      return { residentBytes: total("residentBytes"), peakBytes: total("peakBytes") };
     };
+    const workerds = processTree(this.pid).filter(isWorkerd);
+    const isCore = (pid: number) => this.#core.includes(pid);
+    return { core: sum(workerds.filter(isCore)), sandbox: sum(workerds.filter((pid) => !isCore(pid))) };
   }
 
   /** A call of the admin API; the parsed answer. Throws unless it is 2xx. */

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 interface ProcessEntry {
   pid: number;
   ppid: number;
+  pgid: number;
   /** Dead, and only not yet collected by its parent. */
   zombie: boolean;
 }
@@ -21,8 +22,8 @@ function fromProc(): ProcessEntry[] {
     try {
       // "pid (name with anything) state ppid …": the fields start after the last parenthesis.
       const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const [state, ppid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      found.push({ pid, ppid: Number(ppid), zombie: state === "Z" });
+      const [state, ppid, pgid] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      found.push({ pid, ppid: Number(ppid), pgid: Number(pgid), zombie: state === "Z" });
     } catch {
       // It ended between the listing and the read.
     }
@@ -31,20 +32,26 @@ function fromProc(): ProcessEntry[] {
 }
 
 function fromPs(): ProcessEntry[] {
-  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,state="], { encoding: "utf8" });
+  const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,pgid=,state="], { encoding: "utf8" });
   return stdout
     .trim()
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
-    .map(([pid, ppid, state]) => ({ pid: Number(pid), ppid: Number(ppid), zombie: (state ?? "").startsWith("Z") }));
+    .map(([pid, ppid, pgid, state]) => ({
+      ...{ pid: Number(pid), ppid: Number(ppid), pgid: Number(pgid) },
+      zombie: (state ?? "").startsWith("Z"),
+    }));
 }
 
-/** `root` and everything that it started, at this moment, parents first. */
+/** `root`, everything that it started and everything else in the process group that it leads, at this moment; parents first. */
 export function processTree(root: number): number[] {
-  const all = processes();
-  const tree = [root];
-  for (const parent of tree) for (const { pid, ppid } of all) if (ppid === parent) tree.push(pid);
-  return tree;
+  const all = processes().filter((entry) => !entry.zombie);
+  const tree = new Set([root]);
+  // A set's iteration meets what is added on the way.
+  for (const parent of tree) {
+    for (const { pid, ppid, pgid } of all) if (ppid === parent || pgid === root) tree.add(pid);
+  }
+  return [...tree];
 }
 
 /** Those of the processes that still run. */
