@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
 import { aBook, type TestConsole, testConsole } from "../../shared/testing/test-console.ts";
+import { isVersionConflict } from "./config-store.ts";
 
 const SECRET = "whsec_bXkgdmVyeSBzZWNyZXQga2V5IGZvciB0ZXN0cw==";
 const CODE = "export function transform(event) { return event; }";
@@ -246,4 +247,11 @@ test("a secret that cannot be sealed changes nothing and is not shown", async ()
   expect(answer.body.detail).toContain("acme/hook signing_secret");
   expect(answer.text).not.toContain(SECRET);
   expect(await reader().team("acme")).toBeNull();
+});
+
+test("D1's own words for a version that exists are known", () => {
+  const text = "D1_ERROR: UNIQUE constraint failed: team_versions.team, team_versions.version: SQLITE_CONSTRAINT";
+  expect(isVersionConflict(text)).toBe(true);
+  expect(isVersionConflict("D1_ERROR: UNIQUE constraint failed: lanes.lane: SQLITE_CONSTRAINT")).toBe(false);
+  expect(isVersionConflict("D1_ERROR: no such table: team_versions: SQLITE_ERROR")).toBe(false);
 });

@@ -245,7 +245,7 @@ test("metrics show every team's lanes and outboxes, and which did not answer", a
     accepted: 10,
     duplicates: 1,
     backlog: 4,
-    pending: { hook: 4 },
+    pending: { hook: 4, new: 2 },
     scripts: [{ id: "scrub", bundle: "b1", errors: 2, kills: 1, quarantined: false, lastError: "x" }],
   });
   await console_.outbox("acme", "hook", {
@@ -265,6 +265,7 @@ test("metrics show every team's lanes and outboxes, and which did not answer", a
     'headwater_events_total{team="acme",destination="hook",outcome="delivered"} 3',
     'headwater_events_total{team="acme",destination="hook",outcome="filtered"} 1',
     'headwater_pending_events{team="acme",destination="hook"} 5',
+    'headwater_pending_events{team="acme",destination="new"} 2',
     'headwater_pending_bytes{team="acme",destination="hook"} 700',
     'headwater_oldest_pending_age_seconds{team="acme",destination="hook"} 30',
     'headwater_dead_letters{team="acme",destination="hook"} 1',

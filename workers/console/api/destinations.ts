@@ -18,7 +18,8 @@ export async function listDestinations(call: Call, { store, objects }: ConsoleDe
       removed: config === undefined,
       settings: config === undefined ? null : settingsOf(config),
       filter: config?.filter ?? null,
-      status,
+      // An outbox that was never used does not know its own name.
+      status: { ...status, team: team.team, destination: id },
     };
   });
   return json({ team: team.team, destinations });

@@ -1,6 +1,7 @@
 import { waitingInLanes } from "../../../shared/books.ts";
 import type { LaneStatus } from "../../../shared/lane-api.ts";
 import type { OutboxStatus } from "../../../shared/outbox-api.ts";
+import { outboxName } from "../../../shared/stubs.ts";
 import type { ConsoleDeps } from "../deps.ts";
 import { type MetricFamily, type MetricSample, renderMetrics } from "../prometheus.ts";
 import type { Call } from "./request.ts";
@@ -55,18 +56,12 @@ function destinationFamilies({ now, lanes, outboxes }: Observed): MetricFamily[]
   const outcomes = (["delivered", "filtered", "dropped", "expired"] as const).flatMap((outcome) =>
     each((status) => status.book[outcome]).map(({ labels, value }) => ({ labels: { ...labels, outcome }, value })),
   );
-  const pending = outboxes.flatMap(({ team, destination, status }) => {
-    if (status === null) return [];
-    const own = lanes.flatMap((lane) => (lane.team === team && lane.status !== null ? [lane.status] : []));
-    const value = status.book.pending + waitingInLanes(destination, own, status);
-    return [{ labels: { team, destination }, value }];
-  });
   return [
     counter("headwater_events_total", "Events that a destination is done with, by outcome.", outcomes),
     gauge(
       "headwater_pending_events",
       "Events that wait for a destination, in its outbox and in the team's lanes.",
-      pending,
+      pendingSamples({ lanes, outboxes }),
     ),
     gauge(
       "headwater_pending_bytes",
@@ -104,6 +99,26 @@ function destinationFamilies({ now, lanes, outboxes }: Observed): MetricFamily[]
       each((s) => s.emitted),
     ),
   ];
+}
+
+/** A destination whose outbox has never been used has events in the lanes only. */
+function pendingSamples({ lanes, outboxes }: Omit<Observed, "now">): MetricSample[] {
+  const samples: MetricSample[] = [];
+  const add = (team: string, destination: string, outbox: OutboxStatus | null) => {
+    const own = lanes.flatMap((lane) => (lane.team === team && lane.status !== null ? [lane.status] : []));
+    const value = (outbox?.book.pending ?? 0) + waitingInLanes(destination, own, outbox);
+    samples.push({ labels: { team, destination }, value });
+  };
+  for (const { team, destination, status } of outboxes) if (status !== null) add(team, destination, status);
+  const known = new Set(outboxes.map(({ team, destination }) => outboxName(team, destination)));
+  for (const { team, status } of lanes) {
+    for (const destination of Object.keys(status?.pending ?? {})) {
+      const name = outboxName(team, destination);
+      if (!known.has(name)) add(team, destination, null);
+      known.add(name);
+    }
+  }
+  return samples;
 }
 
 function laneFamilies({ now, lanes }: Observed): MetricFamily[] {
