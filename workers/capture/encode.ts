@@ -30,7 +30,7 @@ export function encodeEvents(events: readonly Event[], limits: DecodeLimits): En
     if (i === 0 || !sharesTail(event, events[i - 1] as Event)) tail = tailOf(event);
     const line = headOf(event, limits) + tail;
     if (nestsDeeperThan(line, limits.nestingLevels)) throw new NestingError(limits.nestingLevels);
-    checkSize(line, i, limits);
+    checkSize(line, event.uuid, limits);
     lines[i] = line;
   }
   return { bytes: encodeLines(lines), uuids };
@@ -69,11 +69,11 @@ function sharesTail(a: Event, b: Event): boolean {
   );
 }
 
-function checkSize(line: string, index: number, limits: DecodeLimits): void {
+function checkSize(line: string, uuid: string, limits: DecodeLimits): void {
   if (line.length * UTF8_BYTES_PER_UNIT <= limits.eventBytes) return;
   const bytes = utf8Length(line);
   if (bytes <= limits.eventBytes) return;
-  throw new TooLargeError(`event ${index} takes ${bytes} bytes of at most ${limits.eventBytes}`, `[${index}]`);
+  throw new TooLargeError(`event ${uuid} takes ${bytes} bytes of at most ${limits.eventBytes}`);
 }
 
 /** The text has no half surrogates: JSON.stringify escapes them. */

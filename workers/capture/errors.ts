@@ -87,8 +87,8 @@ export class UnknownTokenError extends AppError {
 }
 
 export class TooLargeError extends AppError {
-  constructor(detail: string, field?: string) {
-    super("too_large", 413, `maximum event size exceeded: ${detail}`, field === undefined ? {} : { field });
+  constructor(detail: string) {
+    super("too_large", 413, `maximum event size exceeded: ${detail}`);
   }
 }
 

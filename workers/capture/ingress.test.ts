@@ -1,0 +1,341 @@
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { AppError } from "../../shared/errors.ts";
+import type { Event } from "../../shared/event.ts";
+import { DEFAULT_LIMITS } from "./decode/limits.ts";
+import { encodeEvents } from "./encode.ts";
+import { createIngress, type IngressDeps, type IngressRecord, type Target } from "./ingress.ts";
+
+/** Raise it for a longer search: FUZZ_RUNS=100000. */
+const FUZZ_RUNS = Number(process.env.FUZZ_RUNS ?? 5_000);
+const NOW_MS = Date.UTC(2026, 7, 1, 12);
+
+function makeIngress(overrides: Partial<IngressDeps> = {}) {
+  const appended: { target: Target; events: Event[] }[] = [];
+  const records: IngressRecord[] = [];
+  const calls: string[] = [];
+  const ingress = createIngress({
+    resolve: async (token) => {
+      calls.push(`resolve ${token}`);
+      return token.startsWith("phc_") ? { team: "acme", lanes: 2 } : null;
+    },
+    append: async (target, events) => {
+      encodeEvents(events, DEFAULT_LIMITS);
+      calls.push(`append ${events.length}`);
+      appended.push({ target, events });
+    },
+    clock: { now: () => NOW_MS },
+    fillRandom: (bytes) => void bytes.fill(5),
+    log: (record) => void records.push(record),
+    ...overrides,
+  });
+  return { ingress, appended, records, calls };
+}
+
+const anEventBody = (overrides: Record<string, unknown> = {}) =>
+  JSON.stringify({ token: "phc_acme", event: "signup", distinct_id: "user-1", ...overrides });
+
+function post(path: string, body: BodyInit = anEventBody(), headers: Record<string, string> = {}) {
+  return new Request(`http://capture.test${path}`, { method: "POST", body, headers });
+}
+
+async function seen(response: Response) {
+  return { status: response.status, body: await response.text() };
+}
+
+describe("routes", () => {
+  const paths = ["/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage"];
+  it.each(paths.flatMap((path) => [path, `${path}/`]))("POST %s takes events", async (path) => {
+    const { ingress, appended } = makeIngress();
+    const response = await ingress.fetch(post(path));
+    expect(response.headers.get("content-type")).toBe("application/json");
+    expect(await seen(response)).toEqual({ status: 200, body: '{"status":"Ok"}' });
+    expect(appended).toHaveLength(1);
+  });
+
+  it.each(["/", "/_liveness", "/_readiness", "/_liveness/"])("GET and HEAD %s answer 200", async (path) => {
+    const { ingress } = makeIngress();
+    const url = `http://capture.test${path}`;
+    expect(await seen(await ingress.fetch(new Request(url)))).toEqual({ status: 200, body: "capture" });
+    const head = await ingress.fetch(new Request(url, { method: "HEAD" }));
+    expect([head.status, head.body]).toEqual([200, null]);
+  });
+
+  it.each([
+    ["GET", "/batch/", "POST, OPTIONS"],
+    ["PUT", "/e", "POST, OPTIONS"],
+    ["PURGE", "/i/v0/e/", "POST, OPTIONS"],
+    ["POST", "/", "GET, HEAD, OPTIONS"],
+  ])("%s %s answers 405 with what is allowed", async (method, path, allow) => {
+    const response = await makeIngress().ingress.fetch(new Request(`http://capture.test${path}`, { method }));
+    expect(response.headers.get("allow")).toBe(allow);
+    expect(await seen(response)).toEqual({ status: 405, body: `this path takes ${allow}` });
+  });
+
+  it.each(["/nowhere", "/batch/x", "/x/batch", "/i/v0", "/BATCH", "/%2e%2e/e%00"])(
+    "%s answers 404 with where events go",
+    async (path) => {
+      const { status, body } = await seen(await makeIngress().ingress.fetch(post(path)));
+      expect(status).toBe(404);
+      expect(body).toContain("POST /batch");
+    },
+  );
+});
+
+describe("CORS", () => {
+  const origin = { origin: "https://shop.example" };
+  it("answers a preflight on any path with what was asked for", async () => {
+    for (const path of ["/batch/", "/e", "/nowhere"]) {
+      const headers = { ...origin, "access-control-request-headers": "x-a, content-type" };
+      const request = new Request(`http://capture.test${path}`, { method: "OPTIONS", headers });
+      const response = await makeIngress().ingress.fetch(request);
+      expect(Object.fromEntries(response.headers)).toEqual({
+        "access-control-allow-origin": "https://shop.example",
+        "access-control-allow-credentials": "true",
+        "access-control-allow-methods": "GET, POST, OPTIONS",
+        "access-control-allow-headers": "x-a, content-type",
+        vary: "origin",
+      });
+      expect(await seen(response)).toEqual({ status: 200, body: "" });
+    }
+  });
+
+  it.each([
+    [200, "/batch/", anEventBody()],
+    [400, "/batch/", "{"],
+    [401, "/batch/", anEventBody({ token: "other" })],
+    [404, "/nowhere", "{}"],
+    [405, "/", "{}"],
+  ])("lets the browser read an answer of %i", async (status, path, body) => {
+    const response = await makeIngress().ingress.fetch(post(path, body, origin));
+    expect(response.status).toBe(status);
+    expect(response.headers.get("access-control-allow-origin")).toBe("https://shop.example");
+    expect(response.headers.get("access-control-allow-credentials")).toBe("true");
+  });
+
+  it("adds nothing for a caller that is no browser", async () => {
+    const response = await makeIngress().ingress.fetch(post("/e"));
+    expect(Object.fromEntries(response.headers)).toEqual({ "content-type": "application/json" });
+  });
+});
+
+describe("the way of a request", () => {
+  it("resolves the token, then appends, then answers", async () => {
+    const { ingress, appended, calls } = makeIngress();
+    await ingress.fetch(post("/e", anEventBody(), { "x-forwarded-for": "198.51.100.1" }));
+    expect(calls).toEqual(["resolve phc_acme", "append 1"]);
+    expect(appended[0]?.target).toEqual({ team: "acme", lanes: 2, token: "phc_acme", region: "local" });
+    expect(appended[0]?.events[0]).toMatchObject({ event: "signup", ip: "198.51.100.1" });
+  });
+
+  it("answers only once the events are durable (invariant 1)", async () => {
+    let commit = () => {};
+    const { ingress } = makeIngress({ append: () => new Promise((resolve) => (commit = resolve)) });
+    let answered = false;
+    const answer = ingress.fetch(post("/e")).finally(() => (answered = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(answered).toBe(false);
+    commit();
+    expect((await answer).status).toBe(200);
+  });
+
+  it("answers a request that holds only events which are dropped without asking anybody", async () => {
+    const { ingress, calls } = makeIngress();
+    expect((await ingress.fetch(post("/e", anEventBody({ event: "$performance_event" })))).status).toBe(200);
+    expect(calls).toEqual([]);
+  });
+
+  it("reads the query", async () => {
+    const { ingress, appended } = makeIngress();
+    const body = anEventBody({ timestamp: "2026-08-01T11:00:00Z" });
+    const path = `/e/?compression=gzip-js&_=${NOW_MS + 10_000}&_=1&__proto__=x&ver=1`;
+    expect((await ingress.fetch(post(path, gzipSync(body)))).status).toBe(200);
+    expect(appended[0]?.events[0]?.timestamp).toBe("2026-08-01T10:59:50.000Z");
+  });
+
+  it("says that a token is unknown and where to look", async () => {
+    const { ingress, calls } = makeIngress();
+    const answer = await seen(await ingress.fetch(post("/e", anEventBody({ token: "other" }))));
+    expect(answer).toEqual({
+      status: 401,
+      body: "API key is not valid: unknown (no team has this api_key; compare it with the tokens in headwater.json or in the console)",
+    });
+    expect(calls).toEqual(["resolve other"]);
+  });
+
+  it("accepts events unresolved where configuration cannot be read, and says so in the log", async () => {
+    const { ingress, appended, records } = makeIngress({ resolve: () => Promise.reject(new Error("KV is down")) });
+    expect((await ingress.fetch(post("/e"))).status).toBe(200);
+    expect(appended[0]?.target).toEqual({ team: null, lanes: 1, token: "phc_acme", region: "local" });
+    expect(records).toEqual([
+      { level: "warn", event: "resolve_failed", protocol: "posthog", team: null, events: 1, error: "KV is down" },
+    ]);
+  });
+
+  it.each<[string, unknown, number, string, string]>([
+    [
+      "a full lane",
+      new AppError("lane_full", 503, "the lane is full", { retryAfterS: 5 }),
+      503,
+      "the lane is full",
+      "5",
+    ],
+    ["a full disk", new Error("SQLITE_FULL"), 503, "transient error, please retry", "1"],
+    ["something that is no error", "boom", 503, "transient error, please retry", "1"],
+  ])("never answers success for %s (invariant 1)", async (_what, thrown, status, text, retryAfter) => {
+    const { ingress, records } = makeIngress({ append: () => Promise.reject(thrown) });
+    const response = await ingress.fetch(post("/e"));
+    expect(response.headers.get("retry-after")).toBe(retryAfter);
+    expect(await seen(response)).toEqual({ status, body: text });
+    expect(records).toMatchObject([{ level: "error", event: "append_failed", team: "acme", events: 1 }]);
+  });
+
+  it("answers an event over 1 MB with 413", async () => {
+    const { ingress, records } = makeIngress();
+    const { status, body } = await seen(
+      await ingress.fetch(post("/e", anEventBody({ properties: { text: "x".repeat(1_000_000) } }))),
+    );
+    expect(status).toBe(413);
+    expect(body).toMatch(/^maximum event size exceeded: event [\da-f-]{36} takes \d+ bytes of at most 1000000$/);
+    expect(records).toEqual([]);
+  });
+
+  it("answers an event nested too deep with 400", async () => {
+    const nested = `${"[".repeat(300)}${"]".repeat(300)}`;
+    const body = `{"token":"phc_acme","event":"x","distinct_id":"u","properties":{"a":${nested}}}`;
+    expect(await seen(await makeIngress().ingress.fetch(post("/e", body)))).toEqual({
+      status: 400,
+      body: "failed to parse request: arrays and objects are nested more than 200 levels deep",
+    });
+  });
+
+  it("survives a client that breaks off its upload", async () => {
+    const body = new ReadableStream({
+      pull(controller) {
+        controller.enqueue(new TextEncoder().encode('{"token":'));
+        controller.error(new Error("connection reset"));
+      },
+    });
+    const { ingress, calls } = makeIngress();
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
+    expect((await ingress.fetch(new Request("http://capture.test/e", init))).status).toBe(400);
+    expect(calls).toEqual([]);
+    expect((await ingress.fetch(post("/e"))).status).toBe(200);
+  });
+});
+
+describe("any request", () => {
+  const path = fc.oneof(
+    fc.constantFrom("/batch", "/e/", "/i/v0/e", "/capture/", "/track", "/engage/", "/", "/_liveness"),
+    fc.webPath(),
+    fc.string().map((text) => `/${text.replace(/[#?\\]/g, "")}`),
+  );
+  const query = fc.oneof(
+    fc.constantFrom("", "?compression=gzip", "?_=1785585600000", "?sent_at=abc", "?_=1&_=2", "?a[]=1&__proto__=2&%zz"),
+    fc.webQueryParameters().map((text) => `?${text}`),
+  );
+  const method = fc.oneof(
+    { weight: 5, arbitrary: fc.constant("POST") },
+    { weight: 1, arbitrary: fc.constantFrom("GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "PROPFIND", "x") },
+  );
+  const value = fc.oneof(fc.string({ maxLength: 40 }), fc.string({ maxLength: 20, unit: "binary" })).map(
+    // What the wire can carry: bytes, without line ends and NUL.
+    (text) =>
+      Buffer.from(text)
+        .toString("latin1")
+        .replace(/[\0\r\n]/g, ""),
+  );
+  const headers = fc.record(
+    {
+      "content-type": fc.oneof(
+        value,
+        fc.constantFrom("application/json", "text/plain", "application/x-www-form-urlencoded"),
+      ),
+      "content-encoding": fc.oneof(value, fc.constantFrom("gzip", "br", "deflate", "gzip, gzip")),
+      "content-length": fc.oneof(value, fc.constantFrom("0", "-1", "5", "99999999999")),
+      "x-forwarded-for": value,
+      "cf-connecting-ip": value,
+      origin: value,
+      "access-control-request-headers": value,
+      "user-agent": value,
+    },
+    { requiredKeys: [] },
+  );
+  const json = fc.jsonValue({ maxDepth: 3 }) as fc.Arbitrary<unknown>;
+  const field = (usual: fc.Arbitrary<unknown>) =>
+    fc.oneof({ weight: 4, arbitrary: usual }, { weight: 1, arbitrary: json });
+  const event = fc.record(
+    {
+      token: field(fc.constantFrom("phc_acme", "other")),
+      event: field(fc.string()),
+      distinct_id: field(fc.string()),
+      $distinct_id: json,
+      uuid: field(fc.oneof(fc.uuid(), fc.constant(""))),
+      timestamp: field(
+        fc.oneof(
+          fc.string(),
+          fc.date({ noInvalidDate: true }).map((date) => date.toISOString()),
+        ),
+      ),
+      offset: field(fc.maxSafeInteger()),
+      properties: field(
+        fc.dictionary(fc.oneof(fc.string(), fc.constantFrom("__proto__", "token", "distinct_id")), json),
+      ),
+      $set: field(fc.dictionary(fc.string(), json)),
+      $set_once: field(fc.dictionary(fc.string(), json)),
+    },
+    { requiredKeys: [] },
+  );
+  const good = fc.record({ token: fc.constant("phc_acme"), event: fc.string({ minLength: 1 }), distinct_id: fc.nat() });
+  const shape = fc.oneof(
+    good,
+    event,
+    fc.array(fc.oneof(good, event), { maxLength: 4 }),
+    fc.record(
+      {
+        api_key: field(fc.constant("phc_acme")),
+        batch: field(fc.array(fc.oneof(good, event))),
+        sent_at: json,
+        historical_migration: json,
+      },
+      { requiredKeys: ["batch"] },
+    ),
+    json,
+  );
+  const text = shape.map((body) => new TextEncoder().encode(JSON.stringify(body)));
+  const damaged = fc.tuple(text, fc.nat(), fc.nat({ max: 255 })).map(([bytes, at, byte]) => {
+    const copy = Uint8Array.from(bytes);
+    if (copy.length > 0) copy[at % copy.length] = byte;
+    return copy;
+  });
+  const plain = fc.oneof(text, damaged, fc.uint8Array({ maxLength: 200 }));
+  const body = fc.oneof(
+    plain,
+    plain.map((bytes) => Uint8Array.from(gzipSync(bytes))),
+    fc.tuple(plain, fc.nat({ max: 60 })).map(([bytes, cut]) => Uint8Array.from(gzipSync(bytes)).slice(0, -cut)),
+  );
+
+  it("gets an answer below 500, and success only with its events appended (invariants 1 and 6)", async () => {
+    const { ingress, appended, records } = makeIngress();
+    const statuses = new Map<number, number>();
+    await fc.assert(
+      fc.asyncProperty(method, path, query, headers, body, async (method, path, query, headers, body) => {
+        const bare = method === "GET" || method === "HEAD";
+        const init = { method, headers: headers as Record<string, string>, body: bare ? null : Uint8Array.from(body) };
+        const before = appended.length;
+        const response = await ingress.fetch(new Request(`http://capture.test${path}${query}`, init));
+        const answer = await response.text();
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+        expect(response.status).toBeLessThan(500);
+        if (appended.length > before) expect(response.status).toBe(200);
+        if (response.status >= 400 && method !== "HEAD") expect(answer).not.toBe("");
+      }),
+      { numRuns: FUZZ_RUNS },
+    );
+    expect(records).toEqual([]);
+    // The search reaches all that it is meant to reach.
+    for (const status of [200, 400, 401, 404, 405, 413]) expect(statuses.get(status)).toBeGreaterThan(0);
+    expect(appended.length).toBeGreaterThan(FUZZ_RUNS / 100);
+  }, 600_000);
+});

@@ -1,0 +1,152 @@
+import { gzipSync } from "node:zlib";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { AppError } from "../../../shared/errors.ts";
+import { UuidV7 } from "../../../shared/uuid.ts";
+import { DEFAULT_LIMITS } from "../decode/limits.ts";
+import type { CaptureContext, Protocol } from "./protocol.ts";
+
+/** What the suite has to know of a protocol. */
+export interface ProtocolFixture {
+  protocol: Protocol;
+  /** A valid request of these events, uncompressed; its route, and its token. */
+  body(events: readonly FixtureEvent[]): string;
+  route: string;
+  token: string;
+  /** Status of an answer to a body that is over a limit. */
+  tooLargeStatus: number;
+}
+
+export interface FixtureEvent {
+  /** Absent: the client leaves it out. */
+  uuid?: string;
+  event: string;
+  distinct_id: string;
+}
+
+export const NOW_MS = Date.UTC(2026, 7, 1, 12, 0, 0);
+
+/** A context on a fixed clock with repeatable random bytes. */
+export function aContext(overrides: Partial<CaptureContext> = {}): CaptureContext {
+  let seed = 1;
+  const uuids = new UuidV7((bytes) => {
+    for (let i = 0; i < bytes.length; i++) bytes[i] = seed = (seed * 75 + 74) % 65_537;
+  });
+  return {
+    nowMs: NOW_MS,
+    route: "/batch",
+    query: {},
+    client: { ip: "203.0.113.7", geo: undefined },
+    limits: DEFAULT_LIMITS,
+    mintUuid: () => uuids.next(NOW_MS),
+    ...overrides,
+  };
+}
+
+const EVENTS: FixtureEvent[] = [
+  { uuid: "01890a5d-ac96-774b-bcce-b302099a8057", event: "first", distinct_id: "user-1" },
+  { uuid: "01890a5d-ac96-774b-bcce-b302099a8058", event: "second", distinct_id: "user-2" },
+];
+const SMALL_LIMITS = { ...DEFAULT_LIMITS, wireBytes: 1_000, decompressedBytes: 5_000 };
+
+/** Every protocol passes this. */
+export function runProtocolTests(fixture: ProtocolFixture): void {
+  const { protocol, route } = fixture;
+  const context = (overrides: Partial<CaptureContext> = {}) => aContext({ route, ...overrides });
+  const request = (body: BodyInit | null, headers: Record<string, string> = {}) =>
+    new Request("http://capture.test/", { method: "POST", body, headers });
+  const decode = (body: BodyInit | null, headers?: Record<string, string>) =>
+    protocol.decode(request(body, headers), context());
+  const failure = async (given: Promise<unknown>) => {
+    const error = await given.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(AppError);
+    return error as AppError;
+  };
+
+  describe(`${protocol.name} as a protocol`, () => {
+    it("gives the events in the order of the request, with the client's uuids and the token", async () => {
+      const decoded = await decode(fixture.body(EVENTS));
+      expect(decoded.token).toBe(fixture.token);
+      expect(decoded.events.map(({ uuid, event, distinct_id }) => ({ uuid, event, distinct_id }))).toEqual(EVENTS);
+    });
+
+    it("keeps the client's uuids when a request comes again (invariant 7)", async () => {
+      const [once, again] = [await decode(fixture.body(EVENTS)), await decode(fixture.body(EVENTS))];
+      expect(again.events.map((event) => event.uuid)).toEqual(once.events.map((event) => event.uuid));
+    });
+
+    it("fills in what every event has", async () => {
+      for (const event of (await decode(fixture.body(EVENTS))).events) {
+        expect(event).toMatchObject({ ip: "203.0.113.7", received_at: "2026-08-01T12:00:00.000Z" });
+        expect(event.timestamp).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
+        expect(event.source).not.toBe("");
+      }
+    });
+
+    it("takes the same body compressed, with and without being told", async () => {
+      const plain = await decode(fixture.body(EVENTS));
+      const zipped = gzipSync(fixture.body(EVENTS));
+      expect(await decode(zipped)).toEqual(plain);
+      expect(await decode(zipped, { "content-encoding": "gzip" })).toEqual(plain);
+    });
+
+    it.each<[string, BodyInit | null]>([
+      ["no body", null],
+      ["an empty body", ""],
+      ["text that is no JSON", "not json"],
+      ["JSON that breaks off", '{"a":'],
+      ["null", "null"],
+      ["a number", "1"],
+      ["bytes that are no UTF-8", Uint8Array.of(0x22, 0xff, 0x22)],
+      ["gzip that breaks off", gzipSync("{}").subarray(0, -4)],
+      ["gzip with damage", Uint8Array.of(0x1f, 0x8b, 0x08, 1, 2, 3, 4, 5, 6, 7, 8, 9)],
+      ["no events", fixture.body([])],
+    ])("answers %s as the client's mistake (invariant 6)", async (_what, body) => {
+      const error = await failure(decode(body));
+      expect(error.status).toBeGreaterThanOrEqual(400);
+      expect(error.status).toBeLessThan(500);
+      expect(error.message).not.toBe("");
+    });
+
+    it("refuses a body over the cap whatever its headers say, and one that inflates over its own", async () => {
+      const limits = SMALL_LIMITS;
+      const large = `${fixture.body(EVENTS)}${" ".repeat(limits.wireBytes)}`;
+      const bomb = gzipSync(`${fixture.body(EVENTS)}${" ".repeat(limits.decompressedBytes)}`);
+      for (const body of [large, bomb]) {
+        for (const headers of [{}, { "content-length": "1" }, { "content-length": "99999999999" }]) {
+          const error = await failure(protocol.decode(request(body, headers), context({ limits })));
+          expect(error.status).toBe(fixture.tooLargeStatus);
+        }
+      }
+    });
+
+    it("never fails in another way than an AppError below 500 (invariant 6)", async () => {
+      const bodies = fc.oneof(
+        fc.uint8Array({ maxLength: 300 }),
+        fc.json().map((json) => new TextEncoder().encode(json)),
+        fc.uint8Array({ maxLength: 100 }).map((bytes) => gzipSync(bytes)),
+      );
+      await fc.assert(
+        fc.asyncProperty(bodies, async (bytes) => {
+          const error = await failure(decode(Uint8Array.from(bytes)));
+          expect(error.status).toBeLessThan(500);
+        }),
+        { numRuns: 300 },
+      );
+    });
+
+    it("answers success with 200", async () => {
+      expect(protocol.success(await decode(fixture.body(EVENTS))).status).toBe(200);
+    });
+
+    it("answers a failure with the error's status, text and Retry-After", async () => {
+      const response = protocol.failure(new AppError("lane_full", 503, "come back later", { retryAfterS: 7 }));
+      expect(response.status).toBe(503);
+      expect(response.headers.get("retry-after")).toBe("7");
+      expect(await response.text()).toContain("come back later");
+    });
+  });
+}
