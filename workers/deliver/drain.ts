@@ -120,13 +120,17 @@ export class Drain {
     const { settings } = this.#config;
     // A step at a time, so that appends get their turn.
     if (this.#expire(now, settings.retry.max_age_ms)) return now;
+    const step = this.#sendAdmitted(this.#config, now);
+    if (step === "started") return step;
     const oldestAt = outbox.oldestAt();
-    const nextExpiry = oldestAt === null ? null : oldestAt + settings.retry.max_age_ms;
-    if (outbox.disabled() !== null) return nextExpiry;
+    return earliest(step, oldestAt === null ? null : oldestAt + settings.retry.max_age_ms);
+  }
+
+  #sendAdmitted(destination: ReadyDestination, now: number): Step {
+    if (this.#deps.outbox.disabled() !== null) return null;
     const admitted = admission(this.#breaker, now);
-    if (admitted.until !== null) return earliest(admitted.until, nextExpiry);
-    const step = this.#sendNext(this.#config, admitted.slots - this.#underWay.size, now);
-    return step === "started" ? step : earliest(step, nextExpiry);
+    if (admitted.until !== null) return admitted.until;
+    return this.#sendNext(destination, admitted.slots - this.#underWay.size, now);
   }
 
   /** Failed requests that are due go before fresh events. */

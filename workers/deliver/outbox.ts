@@ -57,6 +57,17 @@ const FULL_RETRY_MS = 2_000;
 /** Dead letters that one step moves: short enough not to hold up an append. */
 const STEP_COUNT = 500;
 
+export interface Identity {
+  team: string;
+  destination: string;
+}
+
+/** Why nothing is sent, and the configuration that it was learnt with: the next one gets a new chance. */
+export interface Disabled {
+  reason: string;
+  fingerprint: string;
+}
+
 export class Outbox {
   readonly #deps: OutboxDeps;
   readonly #limits: OutboxLimits;
@@ -68,6 +79,9 @@ export class Outbox {
   /** Rows of `retries` that are under way. */
   readonly #retriesTaken = new Set<number>();
   #maxBacklogBytes = DEFAULT_BACKLOG_BYTES;
+  /** Copies of what the store holds, read with every request. */
+  #identity: Identity | null;
+  #disabled: Disabled | null;
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
@@ -78,6 +92,8 @@ export class Outbox {
     if (this.#store.state("salt") === null) this.#store.setState("salt", this.#salt);
     this.#ledger = new Ledger(this.#store);
     this.#fresh = new FreshQueue(this.#store, this.#salt);
+    this.#identity = this.#stored("identity");
+    this.#disabled = this.#stored("disabled");
   }
 
   /** Forgets what is in memory and reads the rows again: for when a write has failed. Nothing may be under way. */
@@ -85,6 +101,8 @@ export class Outbox {
     this.#ledger = new Ledger(this.#store);
     this.#fresh = new FreshQueue(this.#store, this.#salt);
     this.#retriesTaken.clear();
+    this.#identity = this.#stored("identity");
+    this.#disabled = this.#stored("disabled");
   }
 
   setBacklogLimit(maxBytes: number): void {
@@ -92,9 +110,8 @@ export class Outbox {
   }
 
   /** Whose outbox this is; null before the first append. */
-  identity(): { team: string; destination: string } | null {
-    const stored = this.#store.state("identity");
-    return stored === null ? null : JSON.parse(stored);
+  identity(): Identity | null {
+    return this.#identity;
   }
 
   append(append: OutboxAppend): OutboxAppended {
@@ -107,12 +124,10 @@ export class Outbox {
     if (taken.bytes > room && taken.count > 0 && this.pending().count > 0) {
       return { status: "full", through: after, retryAfterMs: FULL_RETRY_MS };
     }
+    const { team, destination } = append;
     this.#commit((change) => {
       const now = this.#deps.clock.now();
-      if (this.identity() === null) {
-        const { team, destination } = append;
-        this.#store.setState("identity", JSON.stringify({ team, destination }));
-      }
+      if (this.#identity === null) this.#store.setState("identity", JSON.stringify({ team, destination }));
       for (const chunk of splitEvents(taken, this.#limits.maxChunkBytes, now)) {
         if ("dead" in chunk) {
           change.dead += 1;
@@ -130,6 +145,7 @@ export class Outbox {
       change.expired += taken.expired;
       this.#store.setThrough(append.lane, append.through);
     });
+    this.#identity ??= { team, destination };
     return { status: "stored", through: append.through };
   }
 
@@ -200,14 +216,19 @@ export class Outbox {
   trimDeadLetters(): boolean {
     const { held } = this.#ledger;
     if (held.dead === 0) return false;
-    const oldest = this.#deadLetters.oldest(STEP_COUNT);
-    const over = oldest.slice(0, overLimit(oldest, held, this.#limits, this.#deps.clock.now()));
-    if (over.length === 0) return false;
+    const now = this.#deps.clock.now();
+    const over = (count: number) => {
+      const oldest = this.#deadLetters.oldest(count);
+      return oldest.slice(0, overLimit(oldest, held, this.#limits, now));
+    };
+    // Mostly the oldest one may stay, and with it all others.
+    if (over(1).length === 0) return false;
+    const gone = over(STEP_COUNT);
     this.#commit((change) => {
-      this.#deadLetters.delete(over.map(({ id }) => id));
-      change.dead -= over.length;
-      change.deadBytes -= over.reduce((sum, { bytes }) => sum + bytes, 0);
-      change.expired += over.length;
+      this.#deadLetters.delete(gone.map(({ id }) => id));
+      change.dead -= gone.length;
+      change.deadBytes -= gone.reduce((sum, { bytes }) => sum + bytes, 0);
+      change.expired += gone.length;
     });
     return true;
   }
@@ -271,13 +292,13 @@ export class Outbox {
   }
 
   /** The reason for which nothing is sent, and the configuration that it was learnt with. */
-  disabled(): { reason: string; fingerprint: string } | null {
-    const stored = this.#store.state("disabled");
-    return stored === null ? null : JSON.parse(stored);
+  disabled(): Disabled | null {
+    return this.#disabled;
   }
 
-  setDisabled(disabled: { reason: string; fingerprint: string } | null): void {
+  setDisabled(disabled: Disabled | null): void {
     this.#store.setState("disabled", disabled === null ? null : JSON.stringify(disabled));
+    this.#disabled = disabled;
   }
 
   #settle(work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
@@ -312,6 +333,11 @@ export class Outbox {
     if (this.#ledger.held.retryRows === this.#retriesTaken.size) return null;
     const heads = this.#store.retryHeads(order, this.#retriesTaken.size + 1);
     return heads.find(({ id }) => !this.#retriesTaken.has(id)) ?? null;
+  }
+
+  #stored<T>(key: string): T | null {
+    const value = this.#store.state(key);
+    return value === null ? null : JSON.parse(value);
   }
 
   #commit<T>(body: (change: Change) => T): T {
