@@ -75,7 +75,7 @@ export const DestinationBaseSchema = z.strictObject({
   filter: FilterSchema.optional().describe("Which events it takes; all without one."),
 });
 
-export type TransformationConfig = z.infer<typeof TransformationSchema>;
+type TransformationConfig = z.infer<typeof TransformationSchema>;
 
 /** A destination's entry: id, kind, filter, and beside them the settings of its kind. */
 export interface DestinationConfig {

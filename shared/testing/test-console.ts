@@ -28,7 +28,7 @@ export interface TestConsole {
   deps: ConsoleDeps;
 }
 
-export interface Answer {
+interface Answer {
   status: number;
   headers: Headers;
   text: string;

@@ -37,7 +37,7 @@ interface TeamRow {
 }
 
 /** Somebody else has written a version since this one was prepared. */
-export class ConfigConflict extends AppError {
+class ConfigConflict extends AppError {
   constructor(cause: unknown) {
     super("config_conflict", 409, "the configuration was changed by somebody else in this moment: send it again", {
       cause,

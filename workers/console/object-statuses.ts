@@ -4,7 +4,7 @@ import type { OutboxStatus } from "../../shared/outbox-api.ts";
 import type { Objects } from "./deps.ts";
 
 /** Objects that did not answer. */
-export class ObjectsUnreachable extends AppError {
+class ObjectsUnreachable extends AppError {
   constructor(names: readonly string[], cause: unknown) {
     super(
       "objects_unreachable",

@@ -4,7 +4,7 @@ import { logLine } from "../../shared/log.ts";
 import { DestinationsNotEmpty } from "./publish.ts";
 
 /** The body of an error answer (RFC 9457). */
-export interface Problem {
+interface Problem {
   title: string;
   status: number;
   /** Stable, snake_case, for programs. */

@@ -250,7 +250,8 @@ test("a secret that cannot be sealed changes nothing and is not shown", async ()
 });
 
 test("D1's own words for a version that exists are known", () => {
-  const text = "D1_ERROR: UNIQUE constraint failed: team_versions.team, team_versions.version: SQLITE_CONSTRAINT";
+  const text =
+    "D1_ERROR: UNIQUE constraint failed: team_versions.team, team_versions.version: SQLITE_CONSTRAINT (extended: SQLITE_CONSTRAINT_PRIMARYKEY)";
   expect(isVersionConflict(text)).toBe(true);
   expect(isVersionConflict("D1_ERROR: UNIQUE constraint failed: lanes.lane: SQLITE_CONSTRAINT")).toBe(false);
   expect(isVersionConflict("D1_ERROR: no such table: team_versions: SQLITE_ERROR")).toBe(false);

@@ -10,7 +10,7 @@ const MS_PER_S = 1_000;
 const BREAKER_STATES: readonly OutboxStatus["breaker"][] = ["closed", "half-open", "open"];
 
 /** What one scrape saw. */
-export interface Observed {
+interface Observed {
   now: number;
   lanes: readonly { lane: string; team: string; status: LaneStatus | null }[];
   outboxes: readonly { team: string; destination: string; status: OutboxStatus | null }[];
@@ -43,7 +43,7 @@ async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
   }
 }
 
-export function metricFamilies(observed: Observed): MetricFamily[] {
+function metricFamilies(observed: Observed): MetricFamily[] {
   return [...destinationFamilies(observed), ...laneFamilies(observed), ...scriptFamilies(observed), upFamily(observed)];
 }
 

@@ -4,7 +4,7 @@ import { laneStatuses } from "../object-statuses.ts";
 import { type Call, json, teamOf } from "./request.ts";
 
 /** How one script does, over all of the team's lanes. */
-export interface ScriptHealth {
+interface ScriptHealth {
   id: string;
   /** Events that it threw on or ran out of fuel on. */
   errors: number;
@@ -34,7 +34,7 @@ export async function listTransformations(call: Call, { store, objects }: Consol
 }
 
 /** Counts hold for all versions of the script; quarantine and the last error for the one in force where that has any. */
-export function scriptHealth(id: string, lanes: readonly LaneStatus[], bundle: string | null): ScriptHealth {
+function scriptHealth(id: string, lanes: readonly LaneStatus[], bundle: string | null): ScriptHealth {
   const entries = lanes.flatMap(({ lane, scripts }) =>
     scripts.filter((script) => script.id === id).map((script) => ({ lane, ...script })),
   );
