@@ -88,7 +88,7 @@ async function start(options: StartOptions): Promise<Running> {
   }
   // What an earlier run left undone goes on without new traffic.
   void core.sweep();
-  if (isFirst) explain(running, options, config);
+  if (isFirst) explain(running, config);
   return running;
 }
 
@@ -129,10 +129,10 @@ async function apply(running: Running, document: unknown): Promise<void> {
 }
 
 /** For somebody who has just cloned the project: what to paste. */
-function explain(running: Running, options: StartOptions, config: string): void {
+function explain(running: Running, config: string): void {
   const event = '{"api_key":"phc_acme","event":"signup","distinct_id":"user-1","properties":{"plan":"pro"}}';
-  const out = options.json ? process.stderr : process.stdout;
-  out.write(
+  // Not to stdout: its first line is the ready line.
+  process.stderr.write(
     [
       `Wrote ${config}: one team, one token, one script, and a destination that prints here. Try it:`,
       "",
