@@ -1,0 +1,216 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { encodeLines } from "../../shared/ndjson.ts";
+import { appendRun } from "../../shared/runs.ts";
+import type { Outcome, Sent } from "./destinations/destination.ts";
+import { replayDeadLetters } from "./replay.ts";
+import { aDestination, anEventLine, bookProblems, DELIVERED, OutboxRig, uuidsOf } from "./testing/outbox-rig.ts";
+
+/**
+ * Random histories of an outbox: appends with overlapping borders, answers of every kind, answers that never come, crashes at any
+ * point, time passing, replays. After every step the books balance and agree with the rows; what has been booked as delivered is
+ * never sent again; an ordered destination never gets an event while an earlier one is pending; in the end nothing is missing.
+ */
+const EVERY_ANSWER = ["ok", "fail", "throttle", "partial", "dead", "hang", "disable"] as const;
+type AnswerKind = (typeof EVERY_ANSWER)[number];
+const EVERY_FATE = ["line", "line", "line", "two", "dropped", "filtered", "expired"] as const;
+type Fate = (typeof EVERY_FATE)[number];
+
+type Action =
+  | { do: "append"; lane: number; back: number; fates: Fate[] }
+  | { do: "answer"; kind: AnswerKind }
+  | { do: "advance"; ms: number }
+  | { do: "crash" }
+  | { do: "replay" };
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("append" as const),
+      lane: fc.nat(1),
+      back: fc.nat(6),
+      fates: fc.array(fc.constantFrom(...EVERY_FATE), { maxLength: 9 }),
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("answer" as const), kind: fc.constantFrom(...EVERY_ANSWER) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.constantFrom(0, 50, 1_500, 20_000) }),
+  },
+  { weight: 2, arbitrary: fc.constant({ do: "crash" as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: "replay" as const }) },
+);
+
+const settings = fc.record({
+  ordered: fc.boolean(),
+  concurrency: fc.integer({ min: 1, max: 4 }),
+  maxEvents: fc.integer({ min: 1, max: 7 }),
+  maxChunkBytes: fc.constantFrom(150, 400, 1_000_000),
+});
+
+test("no history of appends, failures and crashes loses, doubles or reorders events (invariants 2, 3, 5)", async () => {
+  const history = fc.asyncProperty(settings, fc.array(action, { maxLength: 40 }), async (config, actions) => {
+    const model = new Model(config);
+    for (const step of actions) {
+      await model.apply(step);
+      expect(model.problems()).toEqual([]);
+    }
+    await model.finish();
+    expect(model.problems()).toEqual([]);
+    expect(model.missing()).toEqual([]);
+  });
+  await fc.assert(history, { numRuns: 250 });
+}, 120_000);
+
+interface ModelConfig {
+  ordered: boolean;
+  concurrency: number;
+  maxEvents: number;
+  maxChunkBytes: number;
+}
+
+class Model {
+  readonly #rig: OutboxRig;
+  readonly #ordered: boolean;
+  readonly #config: ModelConfig;
+  #version = 0;
+  #kind: AnswerKind = "ok";
+  /** What each lane holds, by seq: it sends the same again and again. */
+  readonly #lanes: Fate[][] = [[], []];
+  readonly #taken = [0, 0];
+  #accepted = 0;
+  /** Uuids in the order in which the outbox took them. */
+  readonly #events: string[] = [];
+  readonly #delivered = new Set<string>();
+  readonly #replayed = new Set<string>();
+  readonly #found: string[] = [];
+
+  constructor(config: ModelConfig) {
+    this.#config = config;
+    this.#ordered = config.ordered;
+    this.#rig = new OutboxRig(this.#destination(), { maxChunkBytes: config.maxChunkBytes });
+    this.#rig.random = () => 0.5;
+    this.#rig.answer = (work) => {
+      const uuids = uuidsOf(work);
+      for (const uuid of uuids) if (this.#delivered.has(uuid)) this.#found.push(`${uuid} was sent after its delivery`);
+      if (this.#ordered) this.#checkOrder(uuids);
+      const sent = this.#answer(uuids);
+      if (sent === null) return new Promise<Sent>(() => {});
+      const all = Array.isArray(sent.outcomes) ? sent.outcomes : uuids.map(() => sent.outcomes as Outcome);
+      for (const [i, uuid] of uuids.entries()) if (all[i]?.result === "delivered") this.#delivered.add(uuid);
+      return sent;
+    };
+  }
+
+  async apply(step: Action): Promise<void> {
+    if (step.do === "append") this.#append(step.lane, step.back, step.fates);
+    if (step.do === "answer") this.#kind = step.kind;
+    if (step.do === "advance") await this.#rig.advance(step.ms);
+    if (step.do === "crash") this.#rig.crash();
+    if (step.do === "replay") {
+      for (const { uuid } of this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters) this.#replayed.add(uuid);
+      await replayDeadLetters(this.#rig.outbox, {}, async () => {});
+      this.#rig.drain.kick();
+    }
+    await this.#rig.settled();
+  }
+
+  /** The destination recovers, is enabled again, and everything that is left goes out. */
+  async finish(): Promise<void> {
+    this.#kind = "ok";
+    this.#rig.crash();
+    await this.#rig.settled();
+    this.#rig.config = this.#destination();
+    await this.#rig.drain.load();
+    await this.#rig.advance(300_000);
+    if (this.#rig.outbox.pending().count > 0) this.#found.push("not drained");
+  }
+
+  problems(): string[] {
+    const { accepted } = this.#rig.outbox.book();
+    if (accepted !== this.#accepted) this.#found.push(`accepted ${accepted}, not ${this.#accepted}`);
+    return [...this.#found, ...bookProblems(this.#rig.outbox)];
+  }
+
+  /** Events that are in no place where they may be at the end. */
+  missing(): string[] {
+    const { outbox } = this.#rig;
+    const dead = outbox.deadLetters({ limit: 1_000 }).dead_letters.map(({ uuid }) => uuid);
+    if (new Set(dead).size !== dead.length) return ["a dead letter twice"];
+    const both = dead.filter((uuid) => this.#delivered.has(uuid));
+    const { delivered } = outbox.book();
+    if (delivered !== this.#delivered.size) return [`delivered ${delivered}, not ${this.#delivered.size}`];
+    return [...both, ...this.#events.filter((uuid) => !this.#delivered.has(uuid) && !dead.includes(uuid))];
+  }
+
+  #destination() {
+    const { ordered, concurrency, maxEvents } = this.#config;
+    const batch = { max_events: maxEvents, max_wait_ms: 40 };
+    return aDestination({ ordered, concurrency, batch, retry: { max_age_ms: 45_000 } }, `v${++this.#version}`);
+  }
+
+  #append(lane: number, back: number, fates: Fate[]): void {
+    const log = this.#lanes[lane] as Fate[];
+    const known = this.#taken[lane] as number;
+    log.push(...fates);
+    const after = Math.max(0, known - back);
+    const through = log.length;
+    const by: Record<string, number[]> = { dropped: [], filtered: [], expired: [] };
+    const lines: { uuid: string; seq: number }[] = [];
+    for (let seq = after + 1; seq <= through; seq++) {
+      const fate = log[seq - 1] as Fate;
+      const copies = fate === "two" ? ["a", "b"] : fate === "line" ? ["a"] : [];
+      for (const copy of copies) lines.push({ uuid: `${lane}/${seq}${copy}`, seq });
+      by[fate]?.push(seq);
+      if (seq > known) this.#accepted += fate === "two" ? 2 : 1;
+    }
+    this.#events.push(...lines.filter(({ seq }) => seq > known).map(({ uuid }) => uuid));
+    const tokens: [string, number][] = [];
+    for (const { seq } of lines) appendRun(tokens, `t${seq % 3}`, 1);
+    const { dropped = [], filtered = [], expired = [] } = by;
+    const appended = this.#rig.append({
+      ...{
+        team: "acme",
+        destination: "hook",
+        lane: `acme:${lane}`,
+        after,
+        through,
+        dropped,
+        filtered,
+        expired,
+        tokens,
+      },
+      ...{ events: encodeLines(lines.map(({ uuid }) => anEventLine(uuid))), seqs: lines.map(({ seq }) => seq) },
+    });
+    expect(appended).toEqual({ status: "stored", through });
+    this.#taken[lane] = through;
+  }
+
+  #checkOrder(uuids: string[]): void {
+    const first = this.#events.indexOf(uuids.find((uuid) => !this.#replayed.has(uuid)) ?? "");
+    const dead = this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters.map(({ uuid }) => uuid);
+    const earlier = this.#events.slice(0, Math.max(0, first));
+    const held = earlier.find(
+      (uuid) => !this.#delivered.has(uuid) && !dead.includes(uuid) && !this.#replayed.has(uuid),
+    );
+    if (held !== undefined) this.#found.push(`${uuids[0]} was sent before ${held}`);
+  }
+
+  #answer(uuids: string[]): Sent | null {
+    const retry: Outcome = { result: "retry", reason: "500", status: 500 };
+    const dead: Outcome = { result: "dead", reason: "400", status: 400 };
+    const answers: Record<AnswerKind, Sent | null> = {
+      ok: DELIVERED,
+      fail: { outcomes: retry },
+      throttle: { outcomes: { ...retry, throttled: true, afterMs: 700 } },
+      partial: {
+        outcomes: uuids.map((_, i) => [retry, { result: "delivered" } as const, retry, dead][i % 4] as Outcome),
+      },
+      dead: { outcomes: dead },
+      hang: null,
+      disable: { outcomes: { result: "disable", reason: "410", status: 410 } },
+    };
+    return answers[this.#kind];
+  }
+}
