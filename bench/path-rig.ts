@@ -3,21 +3,13 @@ import { sleep, until } from "../test/e2e/wait.ts";
 import { refuseOtherThan200 } from "./checks.ts";
 import { BatchTemplate } from "./events.ts";
 import { type LoadResult, load, percentile } from "./load.ts";
+import { SCRIPT } from "./script.ts";
 import { type Sink, startSink } from "./sink.ts";
 
 const BATCH = 100;
 const DRAIN_TIMEOUT_MS = 300_000;
 /** A backlog smaller than this share of the load says little about how fast it drains. */
 const BACKLOG_SHARE = 0.1;
-/** What a team's script usually does: read a few properties, remove one, add one. */
-const SCRIPT = `
-export function transform(event) {
-  delete event.properties.email;
-  event.properties.plan_upper = String(event.properties.plan).toUpperCase();
-  return event;
-}
-`;
-
 /** Capture → one script → one local webhook in batches of 100, beside a team without a destination. */
 export class PathRig {
   readonly headwater: Headwater;

@@ -5,8 +5,9 @@ import { captureBatch } from "./scenarios/capture-batch.ts";
 import { captureSingle } from "./scenarios/capture-single.ts";
 import { fair } from "./scenarios/fair.ts";
 import { path } from "./scenarios/path.ts";
+import { transform } from "./scenarios/transform.ts";
 
-const SCENARIOS = [captureSingle, captureBatch, path, fair];
+const SCENARIOS = [captureSingle, captureBatch, transform, path, fair];
 
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
