@@ -1,0 +1,169 @@
+import { expect, test } from "vitest";
+import { anEvent } from "../../../shared/testing/builders.ts";
+import type { Received, Reply } from "../testing/http-sink.ts";
+import { aRequest, aSink, deliver, runDestinationTests } from "./conformance.ts";
+import { kafka } from "./kafka.ts";
+
+const AUTH = { "auth.username": "user-name", "auth.password": "pass-word" };
+const json = (value: unknown, status = 200): Reply => ({ status, body: JSON.stringify(value) });
+const settingsOf = (protocol: string) => (url: string) => ({ protocol, url, topic: "events" });
+const records = (request: Received) => (JSON.parse(request.body) as { records: unknown[] }).records;
+const written = (_: unknown, i: number) => ({ partition: 0, offset: i });
+
+runDestinationTests({
+  kind: "kafka",
+  settings: settingsOf("upstash"),
+  secrets: AUTH,
+  success: (request) =>
+    json((JSON.parse(request.body) as unknown[]).map((_, i) => ({ topic: "events", ...written(_, i), timestamp: 1 }))),
+  perRecord: {
+    // The format has no failure of a single record; what is no result of a write is tried again.
+    mixed: json([{ topic: "events", partition: 0, offset: 7 }, { topic: "events" }, null]),
+    expected: ["delivered", "retry", "retry"],
+    short: json([{ topic: "events", partition: 0, offset: 7 }]),
+  },
+});
+
+runDestinationTests({
+  kind: "kafka",
+  settings: settingsOf("confluent-v2"),
+  secrets: AUTH,
+  success: (request) => json({ offsets: records(request).map(written) }),
+  perRecord: {
+    mixed: json({
+      offsets: [
+        { partition: 0, offset: 7, error_code: null, error: null },
+        { partition: null, offset: null, error_code: 50003, error: "not enough replicas" },
+        { partition: null, offset: null, error_code: 50002, error: "record too large" },
+      ],
+    }),
+    expected: ["delivered", "retry", "dead"],
+    short: json({ offsets: [{ partition: 0, offset: 7 }] }),
+  },
+});
+
+runDestinationTests({
+  kind: "kafka",
+  settings: settingsOf("strimzi"),
+  secrets: AUTH,
+  success: (request) => json({ offsets: records(request).map(written) }),
+  perRecord: {
+    mixed: json({
+      offsets: [
+        { partition: 0, offset: 7 },
+        { error_code: 500, message: "broker away" },
+        { error_code: 413, message: "record too large" },
+      ],
+    }),
+    expected: ["delivered", "retry", "dead"],
+    short: json({ offsets: [{ partition: 0, offset: 7 }] }),
+  },
+});
+
+async function sentBy(protocol: string, extra: Record<string, unknown> = {}, request = aRequest()): Promise<Received> {
+  const sink = await aSink(() => json({ offsets: [] }));
+  await deliver("kafka", { ...settingsOf(protocol)(`${sink.url}/base/`), ...extra }, AUTH, request);
+  return sink.received[0]!;
+}
+
+const line = JSON.stringify(anEvent({ properties: { text: 'ä "q"', big: 1e21 } }));
+const one = () => aRequest({}, [line]);
+
+test("upstash: one request of the library's own shape, with basic authentication", async () => {
+  const { path, body, headers } = await sentBy("upstash", {}, one());
+  expect([path, headers.authorization]).toEqual(["/base/produce", `Basic ${btoa("user-name:pass-word")}`]);
+  expect(JSON.parse(body)).toEqual([{ topic: "events", value: line, key: "phc_acme:user-1" }]);
+});
+
+test("upstash: the library's own six tries are switched off", async () => {
+  const sink = await aSink(() => json({ error: "no", status: 500 }, 500));
+  await deliver("kafka", settingsOf("upstash")(sink.url), AUTH);
+  await new Promise((resolve) => setTimeout(resolve, 700));
+  expect(sink.received).toHaveLength(1);
+});
+
+test("confluent-v2: keys and values are base64 of their exact bytes", async () => {
+  const { path, body, headers } = await sentBy("confluent-v2", { format: "posthog" }, one());
+  expect([path, headers["content-type"]]).toEqual(["/base/topics/events", "application/vnd.kafka.binary.v2+json"]);
+  const [record] = JSON.parse(body).records;
+  expect(Object.keys(record)).toEqual(["key", "value"]);
+  expect(atob(record.key)).toBe("phc_acme:user-1");
+  expect((await sentBy("confluent-v2", { key: "" }, one())).body).toBe(
+    `{"records":[{"value":"${Buffer.from(line).toString("base64")}"}]}`,
+  );
+});
+
+test("strimzi: keys and values are text, headers base64", async () => {
+  const { path, body, headers } = await sentBy("strimzi", {}, one());
+  expect([path, headers["content-type"]]).toEqual(["/base/topics/events", "application/vnd.kafka.text.v2+json"]);
+  expect(JSON.parse(body)).toEqual({ records: [{ key: "phc_acme:user-1", value: line }] });
+  const [record] = JSON.parse((await sentBy("strimzi", { format: "posthog" }, one())).body).records;
+  const decoded = record.headers.map(({ key, value }: { key: string; value: string }) => [key, atob(value)]);
+  expect(decoded).toEqual([
+    ["token", "phc_acme"],
+    ["distinct_id", "user-1"],
+    ["timestamp", String(Date.UTC(2026, 0, 1))],
+    ["event", "$pageview"],
+    ["uuid", anEvent().uuid],
+    ["now", "2026-01-01T00:00:01.000Z"],
+  ]);
+});
+
+test("format posthog is PostHog's CapturedEvent, the client's part encoded once more", async () => {
+  const event = anEvent({
+    ...{ historical: true, sent_at: "2026-01-01T00:00:00.500Z", $set: { plan: "pro" } },
+    properties: { $session_id: "s1", $process_person_profile: false },
+  });
+  const { body } = await sentBy("upstash", { format: "posthog" }, aRequest({}, [JSON.stringify(event)]));
+  const [{ value, headers }] = JSON.parse(body);
+  const { data, ...captured } = JSON.parse(value);
+  expect(captured).toEqual({
+    ...{ uuid: event.uuid, distinct_id: "user-1", ip: "203.0.113.7", now: event.received_at, sent_at: event.sent_at },
+    ...{ token: "phc_acme", event: "$pageview", timestamp: event.timestamp, historical_migration: true },
+  });
+  expect(JSON.parse(data)).toEqual({
+    ...{ event: "$pageview", distinct_id: "user-1", uuid: event.uuid, timestamp: event.timestamp },
+    ...{ properties: event.properties, $set: { plan: "pro" } },
+  });
+  expect(headers).toEqual(
+    expect.arrayContaining([
+      { key: "session_id", value: "s1" },
+      { key: "force_disable_person_processing", value: "true" },
+      { key: "historical_migration", value: "true" },
+    ]),
+  );
+});
+
+test("the key is what its template says", async () => {
+  const { body } = await sentBy("strimzi", { key: "{team}/{token}/{event}/{uuid}/{distinct_id}" }, one());
+  expect(JSON.parse(body).records[0].key).toBe(`acme/phc_acme/$pageview/${anEvent().uuid}/user-1`);
+});
+
+test.each([
+  ["confluent-v2", { offsets: [written(0, 0), { error_code: 40301, error: "denied" }, written(0, 2)] }, 403],
+  ["confluent-v2", { offsets: [written(0, 0), { error_code: 1, error: "karapace" }, written(0, 2)] }, 422],
+])("%s: written records of a refused request count as written", async (protocol, answer, status) => {
+  const sink = await aSink(() => json(answer, status));
+  const outcomes = await deliver("kafka", settingsOf(protocol)(sink.url), AUTH);
+  expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "dead", "delivered"]);
+});
+
+test.each([
+  ["strimzi", json({ offsets: [0, 1, 2].map(() => ({ error_code: 404, message: "unknown topic" })) })],
+  ["strimzi", json({ error_code: 404, message: "unknown topic" }, 404)],
+  ["confluent-v2", json({ error_code: 40401, message: "Topic not found." }, 404)],
+  ["confluent-v2", json({ offsets: [0, 1, 2].map(() => ({ error_code: 3 })) })],
+])("%s: an unknown topic is waited for, so that order holds", async (protocol, answer) => {
+  const sink = await aSink(() => answer);
+  const outcomes = await deliver("kafka", settingsOf(protocol)(sink.url), AUTH);
+  expect(outcomes.map(({ result }) => result)).toEqual(["retry", "retry", "retry"]);
+});
+
+test.each([
+  [{ protocol: "carrier-pigeon", url: "https://k.test", topic: "t" }, "protocol"],
+  [{ protocol: "upstash", url: "https://k.test", topic: "t" }, "auth"],
+  [{ protocol: "strimzi", url: "https://k.test", topic: "a/b" }, "topic"],
+  [{ protocol: "strimzi", url: "https://k.test", topic: "t", key: "{nobody}" }, "key"],
+])("settings %j are refused where they are wrong", (settings, field) => {
+  expect(kafka.settings.safeParse(settings).error?.issues[0]?.path[0]).toBe(field);
+});
