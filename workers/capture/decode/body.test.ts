@@ -45,7 +45,7 @@ describe("decodeBody", () => {
     expect(await decodeBody(aRequest(body), hint, limits)).toBe("héllo");
   });
 
-  it("reads gzip of many slices whole", async () => {
+  it("reads a long gzip stream whole", async () => {
     const text = Array.from({ length: 60_000 }, (_, i) => (i * 7919).toString(36)).join(" ");
     const zipped = gzipSync(text);
     expect(zipped.length).toBeGreaterThan(100_000);
@@ -57,12 +57,6 @@ describe("decodeBody", () => {
     ["an empty body", "", "gzip", "400 request missing data payload"],
     ["text that is called gzip", "{}", "gzip", "400 failed to decode request: invalid GZIP data"],
     ["gzip cut off", gzipSync("{}").subarray(0, 12), null, "400 failed to decode request: invalid GZIP data"],
-    [
-      "gzip with more behind it",
-      Buffer.concat([gzipSync("{}"), Buffer.from("x")]),
-      null,
-      "400 failed to decode request: invalid GZIP data",
-    ],
     ["bad UTF-8", Uint8Array.of(0xc3, 0x28), null, "400 failed to decode request: invalid UTF8 in request payload"],
     [
       "bad UTF-8 in gzip",

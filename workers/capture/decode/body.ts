@@ -1,5 +1,4 @@
 import { DecodeError, EmptyPayloadError, TooLargeError } from "../errors.ts";
-import { concat } from "./concat.ts";
 import { gunzip } from "./gunzip.ts";
 import type { DecodeLimits } from "./limits.ts";
 
@@ -25,7 +24,7 @@ export function compressionNamed(name: string | null | undefined): Compression |
 export async function decodeBody(request: Request, hint: Compression | null, limits: DecodeLimits): Promise<string> {
   const raw = await readBody(request, limits.wireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  const plain = hint === "gzip" || looksGzipped(raw) ? await gunzip(raw, limits.decompressedBytes) : raw;
+  const plain = hint === "gzip" || looksGzipped(raw) ? gunzip(raw, limits.decompressedBytes) : raw;
   return decodeUtf8(plain);
 }
 
@@ -66,6 +65,16 @@ async function readStream(request: Request, maxBytes: number): Promise<Uint8Arra
   }
   if (length > maxBytes) throw bodyTooLarge(maxBytes);
   return concat(chunks, length);
+}
+
+function concat(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
 }
 
 function bodyTooLarge(maxBytes: number): TooLargeError {
