@@ -1,8 +1,8 @@
 /** Instants as text. Both directions run once or twice an event, so the usual form is read and written without a `Date`. */
-export const SECOND_MS = 1_000;
-export const MINUTE_MS = 60 * SECOND_MS;
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
 export const HOUR_MS = 60 * MINUTE_MS;
-export const DAY_MS = 24 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
 
 const ZERO = 0x30;
 const HYPHEN = 0x2d;
