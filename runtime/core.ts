@@ -16,6 +16,8 @@ export interface CoreOptions {
   state: string;
   /** host:port of the sandbox process. */
   sandbox: string;
+  /** Its pid, to tell it from this one's. */
+  sandboxPid: () => number;
   adminToken: string;
   /** 32 bytes, base64. */
   secretKey: string;
@@ -36,6 +38,7 @@ export interface Core {
   stop(): Promise<void>;
 }
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** In-flight requests get this long after SIGTERM; the outside contract gives 10 s for everything. */
 const DRAIN_MS = 8_000;
 /** How long an edge isolate believes its snapshot on one machine, where a read costs a millisecond. */
@@ -44,6 +47,7 @@ const LOCAL_SNAPSHOT_TTL_MS = 1_000;
 export async function startCore(options: CoreOptions): Promise<Core> {
   let stopping = false;
   let core: Core | undefined;
+  const own = Object.fromEntries(SIGNALS.map((signal) => [signal, process.listeners(signal)]));
   const miniflare = new Miniflare({
     ...instanceOptions(options),
     // The runtime comes back by itself after a crash; its objects resume only once somebody wakes them.
@@ -57,8 +61,14 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     ],
   });
   await miniflare.ready;
+  // Miniflare exits on these signals at once, in the middle of requests; stopping in order is the runtime's.
+  for (const signal of SIGNALS) {
+    for (const listener of process.listeners(signal)) {
+      if (!own[signal]?.includes(listener)) process.off(signal, listener);
+    }
+  }
   await migrateDatabase(miniflare, options);
-  const pid = () => childrenNamed("workerd").at(0) ?? 0;
+  const pid = () => childrenNamed("workerd").find((child) => child !== options.sandboxPid()) ?? 0;
   core = {
     pid,
     sweep: async () => {

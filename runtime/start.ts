@@ -61,6 +61,7 @@ async function start(options: StartOptions): Promise<Running> {
     consolePort,
     state: join(folder.path, "state"),
     sandbox: sandbox.address,
+    sandboxPid: sandbox.pid,
     adminToken: token,
     secretKey: process.env.HEADWATER_SECRET_KEY ?? folder.secret("secret-key", 32),
     egress: options.production ? ["public", ...options.allowPrivate] : ["public", "private"],
@@ -149,7 +150,7 @@ async function main(): Promise<void> {
     return;
   }
   const running = await start(options);
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     process.once(signal, () => {
       running.stop().then(
         () => process.exit(0),

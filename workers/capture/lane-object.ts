@@ -12,7 +12,7 @@ import { runtimeTimer } from "../../shared/timer.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
 import { Admission } from "./admission.ts";
 import type { CaptureEnv } from "./env.ts";
-import { Lane } from "./lane.ts";
+import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { laneLimits } from "./lane-limits.ts";
 import { unresolvedToken } from "./lane-name.ts";
 import { LaneStore } from "./lane-store.ts";
@@ -120,23 +120,26 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   }
 
   #resume(): void {
-    if (!this.#pump.hasWork) return;
+    if (!this.#registered) this.ctx.waitUntil(this.#register());
+    if (!this.#pump.hasWork || this.#pump.isRunning) return;
     if (!this.#armed) {
       this.#armed = true;
       void this.ctx.storage.setAlarm(this.#clock.now() + SAFETY_ALARM_MS);
     }
-    this.ctx.waitUntil(
-      this.#pump.kick().catch((error) => {
-        // A bug or a broken store: the alarm starts the pump again, from the cursor.
-        logLine({
-          level: "error",
-          lane: this.#name,
-          team: this.#team,
-          message: `the pump stopped: ${messageOf(error)}`,
-        });
-      }),
-    );
-    if (!this.#registered) this.ctx.waitUntil(this.#register());
+    this.ctx.waitUntil(this.#runPump());
+  }
+
+  async #runPump(): Promise<void> {
+    try {
+      await this.#pump.kick();
+      // Resting: its last position is written once no new traffic has done so meanwhile.
+      const timer = runtimeTimer(DEFAULT_LANE_LIMITS.saveMs);
+      await timer.done;
+      if (!this.#pump.hasWork) this.#lane.save();
+    } catch (error) {
+      // A bug or a broken store: the alarm starts the pump again, from the cursor.
+      logLine({ level: "error", lane: this.#name, team: this.#team, message: `the pump stopped: ${messageOf(error)}` });
+    }
   }
 
   /** Makes the lane known to the sweep and the API. Tried again with the next append if it fails. */

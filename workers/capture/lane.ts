@@ -4,8 +4,8 @@
  * Job: number events, drop those that it has seen, keep them until every destination has its share and for the replay window after
  * that, and say where the pump is. It does no I/O but its store's, and everything here is synchronous: one call is one transaction.
  *
- * Invariants (DESIGN section 3): 1 (an append returns only what the store took), 2 (the cursor and the parked destinations move
- * only through `advance`), 3 (rows are read in the order of their seqs), 7 (uuids are stored as they came).
+ * Invariants (DESIGN section 3): 1 (an append returns only what the store took), 2 (the cursor and the parked destinations
+ * move only through `advance`, and are on disk before a row behind them goes), 3 (rows are read in the order of their seqs), 7 (uuids are stored as they came).
  */
 import type { Clock } from "../../shared/clock.ts";
 import { AppError } from "../../shared/errors.ts";
@@ -25,6 +25,8 @@ export interface LaneLimits {
   retainMs: number;
   /** The replay window's size; the oldest rows go first. */
   retainBytes: number;
+  /** How long the pump's positions may stay unwritten: what a crash makes it send to the outboxes again. */
+  saveMs: number;
   /** Uuids in the dedupe window: 26 bytes of memory each. */
   dedupeCount: number;
 }
@@ -34,6 +36,7 @@ export const DEFAULT_LANE_LIMITS: LaneLimits = {
   backlogBytes: 3_000_000_000,
   retainMs: 24 * 60 * 60 * 1000,
   retainBytes: 1_000_000_000,
+  saveMs: 250,
   dedupeCount: 262_144,
 };
 
@@ -72,6 +75,11 @@ export class Lane {
   #allBytes: number;
   #duplicates: number;
   readonly #parked: Map<string, number>;
+  /** Positions that are not on disk yet; null where a destination is no longer parked. */
+  readonly #unsavedParked = new Map<string, number | null>();
+  #savedCursor: number;
+  #savedAt: number;
+  #oldestChecked = 0;
 
   /** @param seed a random 32-bit number for the dedupe window's hash */
   constructor(store: LaneStore, clock: Clock, limits: LaneLimits, seed: number) {
@@ -79,6 +87,8 @@ export class Lane {
     this.#clock = clock;
     this.#limits = limits;
     this.#cursor = store.number("cursor");
+    this.#savedCursor = this.#cursor;
+    this.#savedAt = clock.now();
     // Rows are deleted only behind the cursor, so the greater of the two is always where the log ended.
     this.#endSeq = Math.max(store.endSeq(), this.#cursor + 1);
     const bytes = store.bytes(this.#cursor + 1);
@@ -126,9 +136,13 @@ export class Lane {
     try {
       this.#store.transaction(() => {
         this.#insert(fresh, count);
+        if (this.#isSaveDue()) this.#writePositions();
         if (duplicates > 0) this.#store.setNumber("duplicates", this.#duplicates + duplicates);
       });
     } catch (error) {
+      // Nothing was written: the positions are due again.
+      this.#savedCursor = Number.NaN;
+      for (const [destination, seq] of this.#parked) this.#unsavedParked.set(destination, seq);
       this.#recent.removeNewest(count);
       this.#endSeq = before.endSeq;
       this.#backlogBytes = before.backlogBytes;
@@ -167,20 +181,37 @@ export class Lane {
 
   /**
    * The pump has passed `through`, `bytes` of events; `parked` says which destinations stay behind at which seq (null: no longer).
-   * One transaction.
+   *
+   * The positions reach the disk a little later, all in one transaction: what a crash takes back is sent again, and the outboxes
+   * know it by (lane, seq). That saves an fsync for every batch.
    */
   advance(through: number, bytes: number, parked: ReadonlyMap<string, number | null>): void {
-    const passed = Math.max(through, this.#cursor);
-    this.#store.transaction(() => {
-      if (passed !== this.#cursor) this.#store.setNumber("cursor", passed);
-      for (const [destination, seq] of parked) this.#store.setParked(destination, seq);
-    });
+    this.#cursor = Math.max(through, this.#cursor);
     for (const [destination, seq] of parked) {
+      this.#unsavedParked.set(destination, seq);
       if (seq === null) this.#parked.delete(destination);
       else this.#parked.set(destination, seq);
     }
-    this.#cursor = passed;
     this.#backlogBytes = this.backlog === 0 ? 0 : Math.max(0, this.#backlogBytes - bytes);
+    if (this.#isSaveDue()) this.save();
+  }
+
+  /** Writes the positions if they have moved. */
+  save(): void {
+    if (this.#cursor === this.#savedCursor && this.#unsavedParked.size === 0) return;
+    this.#store.transaction(() => this.#writePositions());
+  }
+
+  #isSaveDue(): boolean {
+    return this.#clock.now() - this.#savedAt >= this.#limits.saveMs;
+  }
+
+  #writePositions(): void {
+    this.#savedAt = this.#clock.now();
+    if (this.#cursor !== this.#savedCursor) this.#store.setNumber("cursor", this.#cursor);
+    for (const [destination, seq] of this.#unsavedParked) this.#store.setParked(destination, seq);
+    this.#savedCursor = this.#cursor;
+    this.#unsavedParked.clear();
   }
 
   /**
@@ -188,15 +219,23 @@ export class Lane {
    * A parked destination loses its share of a removed row: the pump then reports it as expired.
    */
   retain(): void {
-    const horizon = this.#clock.now() - this.#limits.retainMs;
+    const now = this.#clock.now();
+    if (this.#allBytes <= this.#limits.retainBytes && now < this.#oldestChecked + this.#limits.saveMs) return;
+    this.#oldestChecked = now;
     let last: number | null = null;
     for (const row of this.#store.oldest()) {
       if (row.firstSeq + row.count - 1 > this.#cursor) break;
-      if (row.acceptedAt >= horizon && this.#allBytes <= this.#limits.retainBytes) break;
+      if (row.acceptedAt >= now - this.#limits.retainMs && this.#allBytes <= this.#limits.retainBytes) break;
       last = row.firstSeq;
       this.#allBytes -= row.bytes;
     }
-    if (last !== null) this.#store.deleteThrough(last);
+    if (last === null) return;
+    const through = last;
+    this.#store.transaction(() => {
+      // Where the log ends is known from its rows or from the cursor: no row may go before the cursor behind it is on disk.
+      this.#writePositions();
+      this.#store.deleteThrough(through);
+    });
   }
 
   #insert(fresh: LaneAppend, count: number): void {

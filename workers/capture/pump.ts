@@ -38,6 +38,8 @@ export interface PumpDeps {
 /** A batch is large enough to pay for its round trips, and small enough to hold in memory several times. */
 const BATCH_EVENTS = 500;
 const BATCH_BYTES = 1_000_000;
+/** Batches that are not full start this far apart: each costs every destination a commit, and company is on its way. */
+const PACE_MS = 10;
 /** An outbox that cannot be reached is left alone for this long; its destination falls behind meanwhile. */
 const PARK_MS = 1_000;
 /** Tries of one append before its destination is parked: an object that moves or restarts answers the second one. */
@@ -61,6 +63,7 @@ export class Pump {
   #running: Promise<void> | null = null;
   #kicked = Promise.withResolvers<void>();
   #trouble: string | null = null;
+  #lastStartedAt = 0;
 
   constructor(lane: Lane, store: LaneStore, deps: PumpDeps) {
     this.#lane = lane;
@@ -77,6 +80,10 @@ export class Pump {
     return this.#lane.backlog > 0 || this.#lane.parked.size > 0;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== null;
+  }
+
   /** Starts it if it rests and there is work. Resolves when it rests again. */
   kick(): Promise<void> {
     this.#kicked.resolve();
@@ -91,11 +98,13 @@ export class Pump {
   /** Tries parked destinations again at once. */
   unpark(): void {
     this.#parkedUntil.clear();
+    this.#kicked.resolve();
   }
 
   async #work(): Promise<void> {
     let ahead: Promise<Step | null> | null = null;
-    while (this.hasWork) {
+    // The batch that was read ahead must be delivered, even where it seemed that there was none.
+    while (this.hasWork || ahead !== null) {
       const step: Step | null = await (ahead ?? this.#next(this.#lane.cursor));
       ahead = null;
       if (step !== null) {
@@ -107,11 +116,15 @@ export class Pump {
       if (step === null && !moved && this.#lane.backlog === 0 && this.#lane.parked.size > 0)
         await this.#waitForParked();
     }
-    await ahead;
   }
 
   /** Reads the batch after `after` and runs the scripts on it; null if there is none. Waits out whatever is down. */
   async #next(after: number): Promise<Step | null> {
+    if (this.#lane.nextSeq - 1 - after < BATCH_EVENTS) {
+      const early = this.#lastStartedAt + PACE_MS - this.#deps.clock.now();
+      if (early > 0) await this.#deps.wait(early);
+    }
+    this.#lastStartedAt = this.#deps.clock.now();
     const batch = this.#lane.read(after, this.#lane.nextSeq - 1, BATCH_EVENTS, BATCH_BYTES);
     return batch === null ? null : this.#transform(batch, true);
   }
