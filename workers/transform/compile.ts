@@ -62,6 +62,7 @@ export function compileScript(source: Pick<ScriptSource, "id" | "code" | "filena
     const script = isJavaScript(source.filename) ? code : stripTypes(code);
     const program = parse(script, PARSE_OPTIONS);
     refuseModules(program, fail);
+    refuseTopLevelAwait(program, fail);
     checkExports(program, fail);
     return injectFuel(script, program);
   } catch (error) {
@@ -91,6 +92,18 @@ function refuseModules(program: Program, fail: Fail): void {
     for (const child of childrenOf(node)) pending.push(child);
   }
 }
+
+/** It could keep an isolate from ever starting. */
+function refuseTopLevelAwait(program: Program, fail: Fail): void {
+  const pending: Node[] = [program];
+  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    const isAwait = node.type === "AwaitExpression" || (node as Node & { await?: boolean }).await === true;
+    if (isAwait) fail("cannot await outside of a function", node);
+    for (const child of childrenOf(node)) if (!FUNCTION.test(child.type)) pending.push(child);
+  }
+}
+
+const FUNCTION = /^(Function|ArrowFunction)/;
 
 function isImportMeta(node: Node): boolean {
   return (node as Node & { meta: { name: string } }).meta.name === "import";

@@ -19,11 +19,10 @@ export const FUEL_NAME = "__headwater_burn";
 /** The module that exports `burn`, as scripts import it. */
 export const FUEL_MODULE = "./fuel.js";
 
-/** How every script is parsed: ES module, without top-level await (it could keep an isolate from ever starting). */
+/** How every script is parsed: as an ES module. */
 export const PARSE_OPTIONS = {
   ecmaVersion: "latest",
   sourceType: "module",
-  allowAwaitOutsideFunction: false,
   allowHashBang: false,
   locations: true,
 } as const;

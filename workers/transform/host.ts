@@ -7,6 +7,7 @@
  *
  * It keeps nothing on disk: after a restart every bundle is missing until it is PUT again.
  */
+import type { Clock } from "../../shared/clock.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
 import { bundleHash } from "./bundle.ts";
@@ -19,6 +20,7 @@ import { Turns, type Wait } from "./turns.ts";
 
 export interface HostOptions {
   isolates: Isolates;
+  clock: Clock;
   wait: Wait;
   /** Bundles known at once. Default 256. */
   bundles?: number;
@@ -35,7 +37,8 @@ const BODY_TIMEOUT_MS = 5_000;
 
 const RUN = /^\/run\/([0-9a-f]+)$/;
 const BUNDLE = /^\/bundles\/([0-9a-f]+)$/;
-const NDJSON = { "Content-Type": "application/x-ndjson" };
+/** Not `application/x-ndjson`: workerd warns whoever reads that as text. */
+const NDJSON = { "Content-Type": "text/x-ndjson; charset=utf-8" };
 
 type Background = Pick<ExecutionContext, "waitUntil">;
 
@@ -44,11 +47,12 @@ export class Host {
   readonly #wait: Wait;
   readonly #turnTimeoutMs: number;
   readonly #bundles: Lru<Bundle>;
-  readonly #turns = new Turns();
+  readonly #turns: Turns;
 
   constructor(options: HostOptions) {
     this.#isolates = options.isolates;
     this.#wait = options.wait;
+    this.#turns = new Turns(options);
     this.#turnTimeoutMs = options.turnTimeoutMs ?? DEFAULT_TURN_TIMEOUT_MS;
     this.#bundles = new Lru(options.bundles ?? DEFAULT_BUNDLE_COUNT);
   }
@@ -82,7 +86,7 @@ export class Host {
   }
 
   async #run(hash: string, events: Uint8Array, query: URLSearchParams, background: Background): Promise<Response> {
-    if (!(await this.#turns.take(this.#turnTimeoutMs, this.#wait))) throw new SandboxBusyError();
+    if (!(await this.#turns.take(this.#turnTimeoutMs))) throw new SandboxBusyError();
     const { promise, resolve } = Promise.withResolvers<void>();
     // The turn ends even if the client leaves.
     background.waitUntil(promise);
@@ -126,6 +130,8 @@ export class Host {
       await flush();
     } catch (error) {
       logLine("batch could not be run", bundle, events.length, error);
+      // A script may have broken its isolate for good.
+      await this.#isolates.discard(bundle.hash);
       await body.abort(error).catch(() => undefined);
     }
   }

@@ -1,3 +1,4 @@
+import { systemClock } from "../../shared/clock.ts";
 import { Host } from "./host.ts";
 import { Isolates } from "./isolates.ts";
 
@@ -12,6 +13,7 @@ export default {
   fetch(request, env, ctx) {
     host ??= new Host({
       isolates: new Isolates(env.LOADER),
+      clock: systemClock,
       wait: (ms, options) => scheduler.wait(ms, options),
     });
     return host.fetch(request, ctx);

@@ -48,6 +48,14 @@ export class Isolates {
     return isolate;
   }
 
+  /** Ends the bundle's isolate; the next batch loads it anew. */
+  async discard(hash: string): Promise<void> {
+    const id = this.#ids.get(hash);
+    if (id === undefined) return;
+    this.#ids.delete(hash);
+    await this.#drop(id);
+  }
+
   async #drop(id: string): Promise<void> {
     const isolate = this.#stub(id, () => {
       throw new Error(`isolate ${id} is not loaded`);
