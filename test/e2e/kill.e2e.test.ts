@@ -13,7 +13,7 @@ const RESUME_TIMEOUT_MS = 60_000;
  * A request is in flight at a kill until the outbox has written down what became of it. The destination sees its own answer, not
  * that write: an answer this short before the kill counts as in flight. The largest such gap seen is printed.
  */
-const SETTLE_MS = 1_000;
+const SETTLE_MS = 500;
 const SCRIPT = "export function transform(event) { event.properties.seen = true; return event; }";
 
 let sink: WebhookSink;
