@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { messageOf } from "../shared/errors.ts";
 import { projectRoot } from "./project.ts";
@@ -18,26 +18,43 @@ const INPUTS = [
   "runtime/workers.ts",
 ];
 
+/** Builds that stay, newest first: a runtime that is still running reads its own again when its sandbox restarts. */
+const KEPT_BUILDS_COUNT = 5;
+
 /**
- * Builds the four workers into `dist/` with the bundler that `wrangler deploy` uses, unless nothing has changed since.
+ * Builds the four workers with the bundler that `wrangler deploy` uses, into a folder of `dist/` named after what they are built from:
+ * what is there already is used as it is, and two runtimes that build at once do not meet.
  * @returns what the local runtime needs to know of each
  */
 export async function buildWorkers(root: string = projectRoot): Promise<BuiltWorkers> {
-  const manifest = join(root, "dist", "workers.json");
-  const inputs = fingerprint(root);
-  if (existsSync(manifest)) {
-    const built = JSON.parse(readFileSync(manifest, "utf8")) as { inputs: string; workers: BuiltWorkers };
-    if (built.inputs === inputs) return built.workers;
-  }
-  rmSync(manifest, { force: true });
-  await Promise.all(WORKERS.map((name) => bundle(root, name)));
+  const folder = join("dist", fingerprint(root));
+  const manifest = join(root, folder, "workers.json");
+  if (existsSync(manifest)) return JSON.parse(readFileSync(manifest, "utf8")) as BuiltWorkers;
+  const unfinished = `${folder}.${process.pid}`;
+  await Promise.all(WORKERS.map((name) => bundle(root, name, join(unfinished, name))));
   const { unstable_readConfig: readConfig } = await import("wrangler");
   const workers = Object.fromEntries(
-    WORKERS.map((name) => [name, describe(root, readConfig({ config: join(root, "wrangler.toml"), env: name }))]),
+    WORKERS.map((name) => [
+      name,
+      describe(name, folder, readConfig({ config: join(root, "wrangler.toml"), env: name })),
+    ]),
   ) as BuiltWorkers;
-  mkdirSync(join(root, "dist"), { recursive: true });
-  writeFileSync(manifest, JSON.stringify({ inputs, workers }, null, 2));
+  writeFileSync(join(root, unfinished, "workers.json"), JSON.stringify(workers, null, 2));
+  try {
+    renameSync(join(root, unfinished), join(root, folder));
+  } catch (error) {
+    // Somebody else was faster: theirs is the same.
+    if (!existsSync(manifest)) throw error;
+    rmSync(join(root, unfinished), { recursive: true });
+  }
+  removeOldBuilds(join(root, "dist"));
   return workers;
+}
+
+function removeOldBuilds(dist: string): void {
+  const builds = readdirSync(dist).map((name) => ({ path: join(dist, name), at: statSync(join(dist, name)).mtimeMs }));
+  builds.sort((a, b) => b.at - a.at);
+  for (const { path } of builds.slice(KEPT_BUILDS_COUNT)) rmSync(path, { recursive: true, force: true });
 }
 
 function fingerprint(root: string): string {
@@ -55,12 +72,10 @@ function fingerprint(root: string): string {
     if (input.includes(".")) hash.update(input).update(readFileSync(join(root, input)));
     else add(input);
   }
-  return hash.digest("hex");
+  return hash.digest("hex").slice(0, 16);
 }
 
-function bundle(root: string, name: WorkerName): Promise<void> {
-  const outdir = join("dist", name);
-  rmSync(join(root, outdir), { recursive: true, force: true });
+function bundle(root: string, name: WorkerName, outdir: string): Promise<void> {
   const args = ["node_modules/wrangler/bin/wrangler.js", "deploy", "--dry-run", "-e", name, "--outdir", outdir];
   const child = spawn(process.execPath, args, {
     cwd: root,
@@ -85,12 +100,11 @@ function bundle(root: string, name: WorkerName): Promise<void> {
 
 type WranglerConfig = import("wrangler").Unstable_Config;
 
-function describe(root: string, config: WranglerConfig): BuiltWorker {
+function describe(worker: WorkerName, folder: string, config: WranglerConfig): BuiltWorker {
   const name = config.name as string;
-  const environment = WORKERS.find((worker) => name.endsWith(worker)) as WorkerName;
   return {
     name,
-    main: relative(root, join(root, "dist", environment, "index.js")),
+    main: join(folder, worker, "index.js"),
     compatibilityDate: config.compatibility_date as string,
     compatibilityFlags: config.compatibility_flags,
     durableObjects: config.durable_objects.bindings.map((object) => ({

@@ -110,6 +110,22 @@ describe("the sandbox process", () => {
     expect(JSON.parse(line).properties.seen).toBe(true);
   });
 
+  it("serves clients at once in turn, past one that leaves while it waits", async () => {
+    const bundle = await bundleOf("acme", GOOD);
+    await put(sandbox, bundle);
+    const leaving = new AbortController();
+    const lines = Array(500).fill(JSON.stringify(anEvent())).join("\n");
+    const post = (signal?: AbortSignal) =>
+      fetch(`http://${sandbox.address}/run/${bundle.hash}`, { method: "POST", body: lines, signal: signal ?? null });
+    const first = [post(), post()];
+    const gone = Promise.all([post(leaving.signal), post(leaving.signal)]).catch((error: Error) => error.name);
+    const rest = Array.from({ length: 10 }, () => post());
+    setTimeout(() => leaving.abort(), 5);
+    const answers = await Promise.all([...first, ...rest].map(async (answer) => (await (await answer).text()).length));
+    expect(new Set(answers).size).toBe(1);
+    expect(await gone).toBe("AbortError");
+  });
+
   it("outlives an endless loop, which fuel stops", async () => {
     const bundle = await bundleOf("endless", ENDLESS);
     await put(sandbox, bundle);

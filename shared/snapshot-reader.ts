@@ -167,3 +167,8 @@ class Cache<T> {
     for (const entry of this.#known.values()) entry.staleAt = Number.NEGATIVE_INFINITY;
   }
 }
+
+/** The operator's own bound on how late a change is seen, from a worker's variables. */
+export function snapshotTtl(env: { SNAPSHOT_TTL_MS?: string }): Pick<SnapshotReaderOptions, "ttlMs"> {
+  return env.SNAPSHOT_TTL_MS === undefined ? {} : { ttlMs: Number(env.SNAPSHOT_TTL_MS) };
+}

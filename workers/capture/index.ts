@@ -1,7 +1,7 @@
 import { env as globalEnv, waitUntil } from "cloudflare:workers";
 import { systemClock } from "../../shared/clock.ts";
 import { logLine } from "../../shared/log.ts";
-import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { laneStub } from "../../shared/stubs.ts";
 import { sweep } from "../../shared/sweep.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
@@ -19,7 +19,7 @@ const reader = createSnapshotReader({
   kv: env.SNAPSHOTS,
   db: env.DB,
   clock: systemClock,
-  ...(env.SNAPSHOT_TTL_MS === undefined ? {} : { ttlMs: Number(env.SNAPSHOT_TTL_MS) }),
+  ...snapshotTtl(env),
 });
 
 const commit = new GroupCommit({

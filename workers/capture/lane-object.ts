@@ -5,7 +5,7 @@ import type { LaneApi, LaneAppend, LaneAppended, LaneStatus } from "../../shared
 import { logLine } from "../../shared/log.ts";
 import type { OutboxAppend } from "../../shared/outbox-api.ts";
 import type { SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
-import { createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
 import { outboxStub } from "../../shared/stubs.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
@@ -46,7 +46,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
       kv: env.SNAPSHOTS,
       db: env.DB,
       clock: this.#clock,
-      ...(env.SNAPSHOT_TTL_MS === undefined ? {} : { ttlMs: Number(env.SNAPSHOT_TTL_MS) }),
+      ...snapshotTtl(env),
     });
     this.#pump = new Pump(this.#lane, this.#store, {
       snapshot: () => this.#snapshot(),

@@ -3,7 +3,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { logLine } from "../../shared/log.ts";
 import type * as api from "../../shared/outbox-api.ts";
-import { type CachingSnapshotReader, createSnapshotReader } from "../../shared/snapshot-reader.ts";
+import { type CachingSnapshotReader, createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
 import { attempt } from "./attempt.ts";
 import { Drain } from "./drain.ts";
@@ -35,15 +35,16 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     super(ctx, env);
     const newId = () => crypto.randomUUID();
     this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId });
-    this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock });
+    this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock, ...snapshotTtl(env) });
     const config = {
       snapshots: this.#snapshots,
       sealedSecrets: (team: string, destination: string) => sealedSecrets(env.DB, team, destination),
       vault: Vault.fromBase64(env.SECRET_KEY),
     };
     const attemptDeps = {
-      ...{ clock: systemClock, timers, print: (line: string) => console.log(line) },
-      fetch: ((input, init) => fetch(input, init)) as typeof fetch,
+      ...{ clock: systemClock, timers, print: (line: string) => logLine({ print: line }) },
+      // On one machine all that leaves goes through a network that the operator has bounded; Cloudflare has its own.
+      fetch: ((input, init) => (env.EGRESS ?? globalThis).fetch(input, init)) as typeof fetch,
     };
     this.#wakeups = new Wakeups({
       ...{ clock: systemClock, timers, wake: () => this.#drain.kick() },
