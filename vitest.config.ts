@@ -17,6 +17,7 @@ export default defineConfig({
         },
       },
       workerd("transform"),
+      workerd("deliver"),
     ],
   },
 });

@@ -1,6 +1,9 @@
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { appendRun, expandRuns, type Runs, sliceRuns } from "../../shared/runs.ts";
-import type { OutboxStore, Range } from "./outbox-store.ts";
+import type { Chunk, OutboxStore, Range } from "./outbox-store.ts";
+
+/** Read at once where chunks are small: enough that they cost no query each, little beside one large chunk. */
+const READ_BYTES = 128_000;
 
 /**
  * Walks the chunks in order and cuts requests out of them, across their borders and never ahead of what is asked for: in memory are
@@ -11,6 +14,10 @@ export class FreshQueue {
   readonly #store: OutboxStore;
   readonly #salt: string;
   #open: OpenChunk | null = null;
+  /** Small chunks that were read together with the one at the cursor; oldest last. */
+  #read: Chunk[] = [];
+  /** What a restart found settled in part: few, bounded by what was under way then. */
+  readonly #partlySettled: Set<number>;
   /** The last chunk that has been opened. */
   #at = 0;
   /** Chunks with lines under way. */
@@ -22,12 +29,13 @@ export class FreshQueue {
   constructor(store: OutboxStore, salt: string) {
     this.#store = store;
     this.#salt = salt;
+    this.#partlySettled = new Set(store.partlySettled());
   }
 
   /** When the first event that is not under way was accepted; null without one. */
   oldestAt(): number | null {
     if (this.#open !== null && this.#open.free.length > 0) return this.#open.acceptedAt;
-    return this.#store.acceptedAfter(this.#at);
+    return this.#read.at(-1)?.acceptedAt ?? this.#store.acceptedAfter(this.#at);
   }
 
   /** The next events, as many as the limits allow and at least one; null where there are none from `before` or earlier. */
@@ -79,12 +87,13 @@ export class FreshQueue {
   /** The chunk at the cursor that still has free lines. */
   #current(): OpenChunk | null {
     if (this.#open !== null && this.#open.free.length > 0) return this.#open;
-    const chunk = this.#store.chunkAfter(this.#at);
-    if (chunk === null) {
+    if (this.#read.length === 0) this.#read = this.#store.chunksAfter(this.#at, READ_BYTES).reverse();
+    const chunk = this.#read.pop();
+    if (chunk === undefined) {
       this.#open = null;
       return null;
     }
-    const done = this.#store.progress(chunk.id);
+    const done = this.#partlySettled.delete(chunk.id) ? this.#store.progress(chunk.id) : [];
     const starts = lineStarts(chunk.events);
     this.#at = chunk.id;
     this.#open = { ...chunk, starts, free: freeRanges(done, chunk.count) };

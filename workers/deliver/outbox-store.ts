@@ -37,6 +37,9 @@ const MIGRATIONS: readonly Migration[] = [
   },
 ];
 
+/** Of one read; more than a request usually needs. */
+const MAX_READ_ROWS = 200;
+
 /** Counted as they happen; kept in the book. */
 export interface Totals {
   accepted: number;
@@ -178,15 +181,21 @@ export class OutboxStore {
     );
   }
 
-  /** The first chunk behind `id`. */
-  chunkAfter(id: number): Chunk | null {
-    const row = this.#one<ChunkRow>(
-      "SELECT id, accepted_at, count, bytes, tokens, events FROM chunks WHERE id > ? ORDER BY id LIMIT 1",
+  /** The first chunks behind `id`: one, or as many small ones as weigh `maxBytes` together. Walked lazily. */
+  chunksAfter(id: number, maxBytes: number): Chunk[] {
+    const rows = this.#sql.query<ChunkRow>(
+      `SELECT id, accepted_at, count, bytes, tokens, events FROM chunks WHERE id > ? ORDER BY id LIMIT ${MAX_READ_ROWS}`,
       id,
     );
-    if (row === undefined) return null;
-    const { id: chunk, accepted_at: acceptedAt, count, bytes } = row;
-    return { id: chunk, acceptedAt, count, bytes, tokens: JSON.parse(row.tokens), events: blob(row.events) };
+    const chunks: Chunk[] = [];
+    let total = 0;
+    for (const row of rows) {
+      const { id: chunk, accepted_at: acceptedAt, count, bytes } = row;
+      chunks.push({ id: chunk, acceptedAt, count, bytes, tokens: JSON.parse(row.tokens), events: blob(row.events) });
+      total += bytes;
+      if (total >= maxBytes) break;
+    }
+    return chunks;
   }
 
   /** When the first chunk behind `id` was accepted. */
@@ -198,6 +207,11 @@ export class OutboxStore {
   deleteChunks(from: number, to: number): void {
     this.#sql.run("DELETE FROM chunks WHERE id BETWEEN ? AND ?", from, to);
     this.#sql.run("DELETE FROM progress WHERE chunk BETWEEN ? AND ?", from, to);
+  }
+
+  /** Chunks that are settled in part. */
+  partlySettled(): number[] {
+    return [...this.#sql.query<{ chunk: number }>("SELECT chunk FROM progress")].map(({ chunk }) => chunk);
   }
 
   progress(chunk: number): Range[] {
