@@ -22,6 +22,13 @@ const START_TIMEOUT_MS = 60_000;
 const TOOL_FLAGS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 const BROKER_FLAGS = ["-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
 
+/**
+ * Runs its arguments until its own standard input closes, which the end of the test process does whatever ends it. The program
+ * ending first ends it too.
+ */
+const BOUND =
+  'exec 3<&0; "$@" </dev/null & program=$!; (cat >/dev/null; kill -9 $program) <&3 & wait $program; kill $! 2>/dev/null';
+
 export type KafkaAvailability = { available: true } | { available: false; reason: string };
 
 export interface KafkaRecord {
@@ -146,30 +153,23 @@ export async function startKafka(): Promise<Kafka> {
   writeFileSync(settings, brokerSettings(folder, port, controllerPort));
   tool("kafka.tools.StorageTool", ["format", "-t", randomBytes(16).toString("base64url"), "-c", settings]);
   const children: ChildProcess[] = [];
-  // A test process that dies takes the broker along.
-  const killAll = () => {
-    for (const child of children) child.kill("SIGKILL");
+  const spawnBound = (flags: string[], main: string[]) => {
+    const child = spawn("sh", ["-c", BOUND, "java", "java", ...flags, "-cp", classpath(), ...main], { stdio: "pipe" });
+    children.push(child);
+    return child;
   };
-  process.once("exit", killAll);
   const stop = async () => {
-    process.off("exit", killAll);
-    const ended = children.filter((child) => child.exitCode === null && child.signalCode === null);
-    const exits = ended.map((child) => once(child, "exit"));
-    killAll();
+    const running = children.filter((child) => child.exitCode === null && child.signalCode === null);
+    const exits = running.map((child) => once(child, "exit"));
+    for (const child of running) child.stdin?.end();
     await Promise.all(exits);
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const broker = spawn("java", [...BROKER_FLAGS, "-cp", classpath(), "kafka.Kafka", settings], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    children.push(broker);
+    const broker = spawnBound(BROKER_FLAGS, ["kafka.Kafka", settings]);
     await listening(broker, port);
     const bootstrap = `127.0.0.1:${port}`;
-    const front = spawn("java", ["-Xmx256m", "-XX:+UseSerialGC", "-cp", classpath(), BRIDGE, bootstrap], {
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    children.push(front);
+    const front = spawnBound(["-Xmx256m", "-XX:+UseSerialGC"], [BRIDGE, bootstrap]);
     return { bootstrap, bridge: `http://127.0.0.1:${await firstLine(front)}`, stop, ...tools(bootstrap) };
   } catch (error) {
     await stop();

@@ -128,7 +128,7 @@ export class WebhookSink {
   }
 
   #read(request: IncomingMessage, raw: Buffer, arrivedAt: number): Delivery {
-    const bytes = request.headers["content-encoding"] === "gzip" ? gunzipSync(raw) : raw;
+    const bytes = request.headers["content-encoding"] === "gzip" ? Buffer.from(gunzipSync(raw, {})) : raw;
     const delivery: Delivery = {
       headers: request.headers,
       body: "",

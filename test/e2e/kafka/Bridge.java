@@ -26,8 +26,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * (`POST /topics/{topic}`, formats json, binary and text, one result a record, HTTP 200 also when records failed).
  * It is not the Strimzi bridge, which is not to be had from Maven Central: written from that bridge's documented wire format.
  *
- * Arguments: the broker's address. Prints its own port as the first line; ends when its standard input closes, so that it
- * never outlives the test that started it.
+ * Arguments: the broker's address. Prints its own port as the first line.
  */
 public final class Bridge {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -52,8 +51,6 @@ public final class Bridge {
     server.createContext("/topics/", bridge::produce);
     server.start();
     System.out.println(server.getAddress().getPort());
-    while (System.in.read() != -1) { }
-    System.exit(0);
   }
 
   private void produce(HttpExchange exchange) throws IOException {
