@@ -52,6 +52,8 @@ export const wasTaken = (delivery: Delivery): boolean =>
 
 const UUID_KEY = Buffer.from('"uuid":"');
 const UUID_LENGTH = 36;
+/** More than any destination is sent in one request. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /** A receiver of webhooks on a free port of 127.0.0.1. */
 export class WebhookSink {
@@ -128,7 +130,10 @@ export class WebhookSink {
   }
 
   #read(request: IncomingMessage, raw: Buffer, arrivedAt: number): Delivery {
-    const bytes = request.headers["content-encoding"] === "gzip" ? Buffer.from(gunzipSync(raw, {})) : raw;
+    const bytes =
+      request.headers["content-encoding"] === "gzip"
+        ? Buffer.from(gunzipSync(raw, { maxOutputLength: MAX_BODY_BYTES }))
+        : raw;
     const delivery: Delivery = {
       headers: request.headers,
       body: "",
