@@ -104,14 +104,15 @@ class Accept {
   }
 
   async request(protocol: Protocol, request: IRequestStrict): Promise<Response> {
+    const context = this.#context(request);
     try {
-      const decoded = await protocol.decode(request, this.#context(request));
+      const decoded = await protocol.decode(request, context);
       if (decoded.events.length > 0) await this.#append(protocol, decoded, regionOf(request));
-      return protocol.success(decoded);
+      return await protocol.success(decoded, request, context);
     } catch (error) {
-      if (error instanceof AppError) return protocol.failure(error);
+      if (error instanceof AppError) return protocol.failure(error, request, context);
       this.#log("error", "request_failed", protocol, null, 0, error);
-      return protocol.failure(new TransientError(error));
+      return protocol.failure(new TransientError(error), request, context);
     }
   }
 
@@ -145,6 +146,7 @@ class Accept {
     return {
       nowMs,
       route: request.route,
+      params: request.params,
       query: request.query,
       client: clientOf(request),
       limits: this.#limits,

@@ -35,6 +35,7 @@ export function aContext(overrides: Partial<CaptureContext> = {}): CaptureContex
   return {
     nowMs: NOW_MS,
     route: "/batch",
+    params: {},
     query: {},
     client: { ip: "203.0.113.7", geo: undefined },
     limits: DEFAULT_LIMITS,
@@ -139,11 +140,13 @@ export function runProtocolTests(fixture: ProtocolFixture): void {
     });
 
     it("answers success with 200", async () => {
-      expect(protocol.success(await decode(fixture.body(EVENTS))).status).toBe(200);
+      const response = await protocol.success(await decode(fixture.body(EVENTS)), request(null), context());
+      expect(response.status).toBe(200);
     });
 
     it("answers a failure with the error's status, text and Retry-After", async () => {
-      const response = protocol.failure(new AppError("lane_full", 503, "come back later", { retryAfterS: 7 }));
+      const error = new AppError("lane_full", 503, "come back later", { retryAfterS: 7 });
+      const response = protocol.failure(error, request(null), context());
       expect(response.status).toBe(503);
       expect(response.headers.get("retry-after")).toBe("7");
       expect(await response.text()).toContain("come back later");

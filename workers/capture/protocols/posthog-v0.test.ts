@@ -41,7 +41,7 @@ async function only(body: unknown, context?: Partial<CaptureContext>) {
 async function answer(body: unknown, context?: Partial<CaptureContext>) {
   const error: unknown = await decode(body, context).catch((thrown: unknown) => thrown);
   if (!(error instanceof AppError)) return "accepted";
-  const response = posthogV0.failure(error);
+  const response = posthogV0.failure(error, new Request("http://capture.test/batch"), aContext(context));
   return `${response.status} ${await response.text()}`;
 }
 
@@ -299,7 +299,8 @@ describe("answers", () => {
   });
 
   it("success as JSON", async () => {
-    const response = posthogV0.success({ token: "t", events: [] });
+    const request = new Request("http://capture.test/batch");
+    const response = await posthogV0.success({ token: "t", events: [] }, request, aContext());
     expect([response.status, response.headers.get("content-type"), await response.text()]).toEqual([
       200,
       "application/json",

@@ -7,7 +7,7 @@ import type { DecodeLimits } from "../decode/limits.ts";
  * One way in which clients speak to capture. A new one is its own file, its test and a line in the registry.
  * Every member runs the conformance suite beside this file.
  */
-export interface Protocol {
+export interface Protocol<D extends Decoded = Decoded> {
   /** Names the protocol in logs and, where it has no sources of its own, in `Event.source`. */
   readonly name: string;
   /** What it answers to; a trailing slash makes no difference. */
@@ -16,19 +16,20 @@ export interface Protocol {
    * The request as normalised events of one team. Throws an AppError that is the client's (4xx) for anything that a client can get
    * wrong; anything else thrown is a bug. Does not answer for the size and depth of single events: encodeEvents does.
    */
-  decode(request: Request, context: CaptureContext): Promise<Decoded>;
-  /** The answer once the events are durable. */
-  success(decoded: Decoded): Response;
+  decode(request: Request, context: CaptureContext): Promise<D>;
+  /** The answer once the events are durable; to a request without events, whatever else it asks for. */
+  success(decoded: D, request: Request, context: CaptureContext): Response | Promise<Response>;
   /** The answer when they are not, in the protocol's own form; Retry-After where the error has one. */
-  failure(error: AppError): Response;
+  failure(error: AppError, request: Request, context: CaptureContext): Response;
 }
 
 export interface Route {
-  readonly method: "POST";
+  readonly method: "GET" | "HEAD" | "POST";
   /** As itty-router writes it. */
   readonly path: string;
 }
 
+/** A protocol whose answer says more than that all went well extends this with what it needs for it. */
 export interface Decoded {
   token: string;
   /** In the order of the request; empty where it held only events that the protocol drops. */
@@ -41,6 +42,8 @@ export interface CaptureContext {
   readonly nowMs: number;
   /** Path of the route that matched, as the protocol wrote it. */
   readonly route: string;
+  /** What the route's `:name` parts matched. */
+  readonly params: Readonly<Record<string, string | undefined>>;
   readonly query: Query;
   readonly client: Client;
   readonly limits: DecodeLimits;
