@@ -13,6 +13,7 @@ import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { appendRun, expandRuns, sliceRuns } from "../../shared/runs.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
+import { LaneRow } from "./lane-row.ts";
 import type { LaneStore } from "./lane-store.ts";
 import { RecentUuids } from "./recent-uuids.ts";
 
@@ -80,6 +81,8 @@ export class Lane {
   #savedCursor: number;
   #savedAt: number;
   #oldestChecked = 0;
+  /** The row that was read last. Rows never change. */
+  #keptRow: LaneRow | null = null;
 
   /** @param seed a random 32-bit number for the dedupe window's hash */
   constructor(store: LaneStore, clock: Clock, limits: LaneLimits, seed: number) {
@@ -158,16 +161,17 @@ export class Lane {
     const parts: Uint8Array[] = [];
     const tokens: [string, number][] = [];
     let [first, through, bytes] = [0, 0, 0];
-    for (const row of this.#store.rowsFrom(after + 1)) {
+    for (const row of this.#rowsFrom(after + 1)) {
       if (row.firstSeq > until) break;
-      const starts = lineStarts(row.events);
       const from = Math.max(0, after + 1 - row.firstSeq);
       if (first === 0) [first, through] = [row.firstSeq + from, row.firstSeq + from - 1];
-      let to = from;
       const end = Math.min(row.count, until - row.firstSeq + 1, from + maxEvents - (through - first + 1));
-      while (to < end && (bytes === 0 || bytes + lineBytes(starts, to) <= maxBytes)) bytes += lineBytes(starts, to++);
+      // An event that is larger than a batch is a batch of its own.
+      const to = Math.max(row.fit(from, end, maxBytes - bytes), bytes === 0 ? from + 1 : from);
       if (to > from) {
-        parts.push(sliceLines(row.events, starts, from, to));
+        const part = row.lines(from, to);
+        parts.push(part);
+        bytes += part.length;
         for (const [token, count] of sliceRuns(row.tokens, from, to)) appendRun(tokens, token, count);
         through = row.firstSeq + to - 1;
       }
@@ -238,6 +242,17 @@ export class Lane {
     });
   }
 
+  /** The row that holds `seq` (or the first one after it) and those behind it; a row that several batches share is read once. */
+  *#rowsFrom(seq: number): Iterable<LaneRow> {
+    const kept = this.#keptRow;
+    const isKept = kept !== null && kept.firstSeq <= seq && seq < kept.endSeq;
+    if (isKept) yield kept;
+    for (const stored of this.#store.rowsFrom(isKept ? kept.endSeq : seq)) {
+      this.#keptRow = new LaneRow(stored);
+      yield this.#keptRow;
+    }
+  }
+
   #insert(fresh: LaneAppend, count: number): void {
     const acceptedAt = this.#clock.now();
     if (count === 0) return;
@@ -304,9 +319,4 @@ export class Lane {
       for (let at = 0; at < uuids.length; at += UUID_BYTES) this.#recent.add(uuids, at);
     }
   }
-}
-
-/** Of line `i`, with its newline. */
-function lineBytes(starts: readonly number[], i: number): number {
-  return (starts[i + 1] as number) - (starts[i] as number);
 }
