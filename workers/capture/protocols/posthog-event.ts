@@ -6,9 +6,10 @@ import {
   InvalidCookielessModeError,
   MissingDistinctIdError,
   MissingEventNameError,
-  NestingError,
   ParseError,
 } from "../errors.ts";
+import { distinctIdText } from "./distinct-id.ts";
+import { isObject, type JsonObject } from "./json-object.ts";
 import { eventTimestamp } from "./posthog-time.ts";
 
 /** What all events of one request share. */
@@ -27,14 +28,6 @@ export interface Envelope {
   nestingLevels: number;
   mintUuid(): string;
 }
-
-export type JsonObject = Record<string, unknown>;
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-const DISTINCT_ID_CHARACTERS = 200;
 
 /**
  * Where an event stands in its request, such as `batch[3]`. Kept in two parts, because only errors need the text and building it
@@ -98,34 +91,9 @@ function timestampOf(raw: JsonObject, properties: JsonObject, at: Position, enve
 
 function distinctIdOf(raw: JsonObject, properties: JsonObject, at: Position, nestingLevels: number): string {
   const given = raw.distinct_id ?? raw.$distinct_id ?? properties.distinct_id ?? "";
-  const text = typeof given === "string" ? given : compactJson(given, nestingLevels);
-  if (text.trim() === "") throw new MissingDistinctIdError(pathOf(at));
-  return firstCharacters(text.includes("\0") ? text.replaceAll("\0", "\ufffd") : text, DISTINCT_ID_CHARACTERS);
-}
-
-/** Keys are sorted, so that one object is one user in whatever order a client writes it. */
-function compactJson(value: unknown, nestingLevels: number): string {
-  try {
-    return JSON.stringify(value, (_key, inner: unknown) => (isObject(inner) ? sortedByKey(inner) : inner));
-  } catch (error) {
-    if (error instanceof RangeError) throw new NestingError(nestingLevels);
-    throw error;
-  }
-}
-
-/** Object.fromEntries makes own properties of all keys, `__proto__` too. */
-function sortedByKey(object: JsonObject): JsonObject {
-  return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** Characters, not UTF-16 units: a cut never goes through the middle of one. */
-function firstCharacters(text: string, count: number): string {
-  if (text.length <= count) return text;
-  let units = 0;
-  for (let taken = 0; taken < count && units < text.length; taken++) {
-    units += (text.codePointAt(units) as number) > 0xffff ? 2 : 1;
-  }
-  return text.slice(0, units);
+  const text = distinctIdText(given, nestingLevels);
+  if (text === "") throw new MissingDistinctIdError(pathOf(at));
+  return text;
 }
 
 function optionalString(value: unknown, key: string, at: Position): string | undefined {

@@ -10,7 +10,8 @@ import {
   MissingTokenError,
   ParseError,
 } from "../errors.ts";
-import { type Envelope, isObject, type JsonObject, normaliseEvent, type Position, pathOf } from "./posthog-event.ts";
+import { isObject, type JsonObject } from "./json-object.ts";
+import { type Envelope, normaliseEvent, type Position, pathOf } from "./posthog-event.ts";
 import { checkedToken } from "./posthog-token.ts";
 import { type CaptureContext, type Decoded, type Protocol, queryValue } from "./protocol.ts";
 
