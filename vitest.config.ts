@@ -3,7 +3,11 @@ import { defineConfig } from "vitest/config";
 
 const workerd = (name: string) => ({
   plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml", environment: name } })],
-  test: { name: `workerd:${name}`, include: [`workers/${name}/**/*.workerd.test.ts`] },
+  test: {
+    name: `workerd:${name}`,
+    globalSetup: ["./scripts/build-isolate.mjs"],
+    include: [`workers/${name}/**/*.workerd.test.ts`],
+  },
 });
 
 export default defineConfig({
@@ -12,7 +16,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["{shared,workers,runtime,scripts,bench}/**/*.test.ts"],
+          include: ["{shared,workers,runtime,scripts,bench,docs}/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "node_modules/**"],
         },
       },

@@ -11,6 +11,8 @@ export interface CarefulRun {
   body: WritableStreamDefaultWriter<Uint8Array>;
   /** Resolves when what was written has left. */
   flush(): Promise<void>;
+  /** Rejects where a step does not end. */
+  within<T>(work: Promise<T>): Promise<T>;
 }
 
 const encoder = new TextEncoder();
@@ -37,7 +39,7 @@ export async function runCarefully(run: CarefulRun): Promise<void> {
 }
 
 async function oneEvent(
-  { bundle, isolate, skips, body, flush }: CarefulRun,
+  { bundle, isolate, skips, body, flush, within }: CarefulRun,
   index: number,
   input: string,
   errors: ScriptError[],
@@ -52,7 +54,7 @@ async function oneEvent(
       await body.write(encoder.encode(`${JSON.stringify(progress)}\n`));
       await flush();
     }
-    const step = await isolate.step(position, index, lines, isSkipped);
+    const step = await within(isolate.step(position, index, lines, isSkipped));
     lines = step.lines;
     logs.push(...step.logs);
     for (const error of step.errors) addError(errors, error);

@@ -35,6 +35,9 @@ const DEFAULT_TURN_TIMEOUT_MS = 60_000;
 /** A client that does not read its answer gives up its turn after this; one that died is noticed sooner. */
 const BODY_TIMEOUT_MS = 5_000;
 
+/** Whatever keeps a batch from ending without keeping the loop busy, which the supervisor would see. */
+const RUN_TIMEOUT_MS = 20_000;
+
 const RUN = /^\/run\/([0-9a-f]+)$/;
 const BUNDLE = /^\/bundles\/([0-9a-f]+)$/;
 /** Not `application/x-ndjson`: workerd warns whoever reads that as text. */
@@ -121,12 +124,13 @@ export class Host {
       await flush();
       const skips = skipsOf(query);
       if (query.get("careful") === "1") {
-        await runCarefully({ bundle, isolate, events, skips, body, flush });
+        const within = <T>(work: Promise<T>) => this.#within(RUN_TIMEOUT_MS, work, "the batch does not end");
+        await runCarefully({ bundle, isolate, events, skips, body, flush, within });
       } else {
-        const answer = await isolate.run(events, skips);
-        await this.#patiently(body.write(answer));
+        const answer = await this.#within(RUN_TIMEOUT_MS, isolate.run(events, skips), "the batch does not end");
+        await this.#within(BODY_TIMEOUT_MS, body.write(answer), "the answer is not being read");
       }
-      await this.#patiently(body.close());
+      await this.#within(BODY_TIMEOUT_MS, body.close(), "the answer is not being read");
       await flush();
     } catch (error) {
       logLine("batch could not be run", bundle, events.length, error);
@@ -136,14 +140,14 @@ export class Host {
     }
   }
 
-  async #patiently(written: Promise<void>): Promise<void> {
+  async #within<T>(ms: number, work: Promise<T>, otherwise: string): Promise<T> {
     const abort = new AbortController();
-    const late = this.#wait(BODY_TIMEOUT_MS, { signal: abort.signal }).then(() => {
-      throw new Error("the answer is not being read");
+    const late = this.#wait(ms, { signal: abort.signal }).then((): never => {
+      throw new Error(otherwise);
     });
     late.catch(() => undefined);
     try {
-      await Promise.race([written, late]);
+      return await Promise.race([work, late]);
     } finally {
       abort.abort();
     }

@@ -172,18 +172,32 @@ describe("the sandbox", () => {
     });
   });
 
-  it("goes on working after a script has broken the language's own objects", async () => {
-    const code = `export function transform(event) {
-      JSON.stringify = () => "{}"; JSON.parse = () => ({}); Array.isArray = () => true; Object.freeze = () => null;
-      Array.prototype[Symbol.iterator] = () => ({ next: () => ({ done: true }) });
-      Promise.prototype.then = () => {}; String.prototype.split = () => []; Array.prototype.join = () => "";
-      return event;
-    }`;
-    const bundle = await bundleOf("vandal", [code, "throw new Error('x');"]);
-    const events = [anEvent({ event: "a" }), anEvent({ event: "b" })];
-    await run(bundle, events);
-    const { events: after } = await read(await post(bundle, [anEvent({ event: "c" })]));
-    expect(after.map(({ event }) => event)).toEqual(["c"]);
+  it.each([
+    "JSON.stringify = () => '{}'",
+    "JSON.parse = () => ({})",
+    "Array.isArray = () => true",
+    "Array.prototype[Symbol.iterator] = () => ({ next: () => ({ done: true }) })",
+    "Promise.prototype.then = () => {}",
+    "String.prototype.split = () => []",
+    "Object.getPrototypeOf([][Symbol.iterator]()).next = () => ({ done: true })",
+    "Object.defineProperty(Map.prototype, 'get', { value: () => null })",
+    "TextEncoder.prototype.encode = () => new Uint8Array()",
+  ])("keeps a script from replacing what the sandbox stands on: %s", async (code) => {
+    const bundle = await bundleOf("vandal", [`${code}; return event;`, "event.properties.ran = true; return event;"]);
+    for (let i = 0; i < 2; i++) {
+      const { result, events } = await run(bundle, [anEvent()]);
+      expect(result.errors[0]!.message).toMatch(/^TypeError: /);
+      expect(events[0]!.properties).toMatchObject({ ran: true, $transformations_failed: ["s0"] });
+    }
+  });
+
+  it("lets scripts add to the language and derive from it", async () => {
+    const code = `Array.prototype.second = function () { return this[1]; };
+      function List() {} List.prototype = Object.create(Array.prototype); List.prototype.constructor = List;
+      class Names extends Array { map() { return "mine"; } }
+      event.properties.got = [[1, 2].second(), new Names().map()]; return event;`;
+    const { events } = await run(await bundleOf("polyfill", [code]), [anEvent()]);
+    expect(events[0]!.properties.got).toEqual([2, "mine"]);
   });
 
   it("stops an endless loop in its own event and runs the ones beside it", async () => {

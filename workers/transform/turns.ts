@@ -8,28 +8,26 @@ export interface TurnsOptions {
   wait: Wait;
 }
 
-/** A request that waits holds a timer of its own, or the runtime takes it for hung; this often it also looks for itself. */
-const LOOK_EVERY_MS = 50;
-/** Whoever has been offered a free turn for this long and has not come has gone. */
-const OFFER_MS = 200;
-
-interface Ticket {
-  wake(): void;
-}
+/** The next in line looks this often whether its turn has come, those behind it less often. */
+const NEXT_LOOKS_EVERY_MS = 1;
+const OTHERS_LOOK_EVERY_MS = 10;
+/** Whoever could have had a free turn for this long and has not come has gone. */
+const GONE_AFTER_MS = 200;
 
 /**
  * One batch at a time, first come, first served.
  *
- * Two things that the runtime imposes: a request whose client has left is cancelled without a word, so a turn is offered, never
- * handed over, and those behind see to it that an offer that is not taken goes on; and a promise belongs to the request that
- * made it, so each waiting request makes its own.
+ * Requests do not wake each other: a promise that another request resolves would go on in that request's name, and a request
+ * whose client has left is cancelled without a word and would never pass its turn on. So each looks for itself, by timers
+ * of its own, and those behind see to it that a turn that is not taken goes to the next.
  */
 export class Turns {
   readonly #clock: Clock;
   readonly #wait: Wait;
-  readonly #queue: Ticket[] = [];
+  readonly #queue: symbol[] = [];
   #taken = false;
-  #offeredAt = 0;
+  /** Since when the turn has been free for the first in line. */
+  #freeSince = 0;
 
   constructor({ clock, wait }: TurnsOptions) {
     this.#clock = clock;
@@ -43,50 +41,31 @@ export class Turns {
       return true;
     }
     const deadline = this.#clock.now() + ms;
-    const ticket: Ticket = { wake: () => undefined };
+    const ticket = Symbol("ticket");
     this.#queue.push(ticket);
     while (this.#clock.now() < deadline) {
-      await this.#look(ticket);
+      await this.#wait(this.#queue[0] === ticket ? NEXT_LOOKS_EVERY_MS : OTHERS_LOOK_EVERY_MS);
       if (!this.#queue.includes(ticket)) this.#queue.push(ticket);
       if (this.#taken) continue;
-      if (this.#queue[0] !== ticket && this.#clock.now() - this.#offeredAt > OFFER_MS) {
-        this.#queue.shift();
-        this.#offer();
-      }
       if (this.#queue[0] === ticket) {
         this.#queue.shift();
         this.#taken = true;
         return true;
       }
+      if (this.#clock.now() - this.#freeSince > GONE_AFTER_MS) this.#skipFirst();
     }
-    this.#leave(ticket);
+    const position = this.#queue.indexOf(ticket);
+    if (position !== -1) this.#queue.splice(position, 1);
     return false;
   }
 
   give(): void {
     this.#taken = false;
-    this.#offer();
+    this.#freeSince = this.#clock.now();
   }
 
-  #offer(): void {
-    this.#offeredAt = this.#clock.now();
-    this.#queue[0]?.wake();
-  }
-
-  /** Until it is woken, or for a while. */
-  async #look(ticket: Ticket): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    ticket.wake = resolve;
-    const abort = new AbortController();
-    const timer = this.#wait(LOOK_EVERY_MS, { signal: abort.signal }).catch(() => undefined);
-    await Promise.race([promise, timer]);
-    abort.abort();
-  }
-
-  #leave(ticket: Ticket): void {
-    const position = this.#queue.indexOf(ticket);
-    if (position === -1) return;
-    this.#queue.splice(position, 1);
-    if (position === 0 && !this.#taken) this.#offer();
+  #skipFirst(): void {
+    this.#queue.shift();
+    this.#freeSince = this.#clock.now();
   }
 }

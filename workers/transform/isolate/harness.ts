@@ -4,7 +4,7 @@ import bundle from "headwater:bundle";
 import type { BatchSkips } from "../isolate-api.ts";
 import { Chain, type Skips, type StepOutput } from "./chain.ts";
 import { drain, emptiedAt, refill } from "./fuel-tank.ts";
-import { lockDown } from "./lockdown.ts";
+import { lockDown, pinIntrinsics } from "./lockdown.ts";
 
 const { team, scripts, filters } = bundle;
 const { stringify } = JSON;
@@ -23,6 +23,7 @@ const chain = new Chain({
 });
 
 lockDown(globalThis);
+pinIntrinsics();
 // Scripts written elsewhere use it; the runtime's own would print payloads into the operator's log.
 const { log } = chain;
 Object.defineProperty(globalThis, "console", { value: { log, debug: log, info: log, warn: log, error: log } });
