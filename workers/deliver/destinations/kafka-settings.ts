@@ -23,10 +23,10 @@ export const kafkaFields = {
     .describe("event: the event's JSON; posthog: PostHog's CapturedEvent"),
   batch: z
     .strictObject({
-      max_events: z.int().min(1).max(5_000).default(500),
+      max_events: z.int().min(1).max(5_000).default(500).describe("Records in one request"),
       // Kafka's own default refuses more than 1 MB, and base64 and escapes add to it.
-      max_bytes: z.int().min(1_000).max(1_000_000).default(500_000),
-      max_wait_ms: z.int().min(0).max(60_000).default(100),
+      max_bytes: z.int().min(1_000).max(1_000_000).default(500_000).describe("Bytes of events in one request"),
+      max_wait_ms: z.int().min(0).max(60_000).default(100).describe("How long a request may wait to be filled"),
     })
     .prefault({}),
   timeout_ms: timeoutSetting,

@@ -23,7 +23,7 @@ const headersSchema = z.record(
 
 const settings = z.strictObject({
   url: urlSetting.describe("Where events are sent"),
-  method: z.enum(["POST", "PUT", "PATCH"]).default("POST"),
+  method: z.enum(["POST", "PUT", "PATCH"]).default("POST").describe("HTTP method of every request"),
   headers: headersSchema.default({}).describe("Sent with every request; not secret"),
   authorization: z
     .string()
@@ -41,7 +41,7 @@ const settings = z.strictObject({
   batch: z
     .strictObject({
       max_events: z.int().min(1).max(1_000).default(100).describe("1: the event object itself; else a JSON array"),
-      max_bytes: z.int().min(1_000).max(1_000_000).default(1_000_000),
+      max_bytes: z.int().min(1_000).max(1_000_000).default(1_000_000).describe("Bytes of events in one request"),
       max_wait_ms: z.int().min(0).max(60_000).default(1_000).describe("How long a request may wait to be filled"),
     })
     .prefault({}),

@@ -1,0 +1,243 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { z } from "zod";
+import { USAGE } from "../runtime/options.ts";
+import { DEFAULT_SUPERVISOR_LIMITS } from "../runtime/supervisor.ts";
+import { items, parseConfig } from "../shared/config.ts";
+import { DEFAULT_ADMISSION_LIMITS } from "../workers/capture/admission.ts";
+import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
+import { DEFAULT_GROUP_COMMIT_LIMITS } from "../workers/capture/group-commit.ts";
+import { DEFAULT_LANE_LIMITS } from "../workers/capture/lane.ts";
+import { PROTOCOLS } from "../workers/capture/protocols/registry.ts";
+import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/pump.ts";
+import { DEFAULT_BREAKER_LIMITS } from "../workers/deliver/breaker.ts";
+import { DEFAULT_DEAD_LETTER_LIMITS } from "../workers/deliver/dead-letters.ts";
+import { DEFAULT_BACKLOG_BYTES } from "../workers/deliver/destinations/common-settings.ts";
+import { KEPT_RESPONSE_BYTES } from "../workers/deliver/destinations/http-answer.ts";
+import { confluentV2Settings } from "../workers/deliver/destinations/kafka-confluent-v2.ts";
+import { strimziSettings } from "../workers/deliver/destinations/kafka-strimzi.ts";
+import { upstashSettings } from "../workers/deliver/destinations/kafka-upstash.ts";
+import { destinationKind, destinationKinds } from "../workers/deliver/destinations/registry.ts";
+import { MAX_RETRY_AFTER_MS } from "../workers/deliver/retry.ts";
+import { compileBundle } from "../workers/transform/compile.ts";
+import { DEFAULT_CHAIN_LIMITS } from "../workers/transform/isolate/chain.ts";
+import { settingsTable } from "./settings-table.ts";
+
+const root = dirname(import.meta.dirname);
+const source = (path: string) => readFileSync(join(root, path), "utf8");
+/** Pages without the spaces that align their tables. */
+const read = (path: string) =>
+  path.endsWith(".md")
+    ? source(path).replaceAll(/^\|.*\|$/gm, (row) =>
+        row.replaceAll(/ {2,}/g, " ").replaceAll(/(?<=\| )-{3,}(?= \|)/g, "---"),
+      )
+    : source(path);
+const pages = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...readdirSync(join(root, "docs"), { recursive: true })
+    .map((path) => join("docs", String(path)))
+    .filter((path) => path.endsWith(".md")),
+].map((path) => ({ path, text: read(path) }));
+const page = (name: string) => read(join("docs", name));
+
+/** Contents of the fenced blocks of a language. */
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(/^ *```(\w+)\n([\s\S]*?)^ *```$/gm)].filter(([, l]) => l === language).map(([, , b]) => b!);
+}
+
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title!
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+const matches = (text: string, pattern: RegExp) => [...new Set([...text.matchAll(pattern)].map(([, found]) => found!))];
+
+describe("every page", () => {
+  it.each(pages)("$path links to what exists", ({ path, text }) => {
+    const prose = text.replaceAll(/^ *```[\s\S]*?^ *```$/gm, "");
+    for (const [, link] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link!)) continue;
+      const [file, anchor] = link!.split("#");
+      const target = file === "" ? path : join(dirname(path), file!);
+      expect(existsSync(join(root, target)), `${path}: ${link}`).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(read(target)), `${path}: ${link}`).toContain(anchor);
+    }
+  });
+
+  it.each(pages)("$path names npm scripts that exist", ({ text }) => {
+    const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
+    for (const name of matches(text, /npm run (?:--silent |-s )?([a-z][\w-]*)/g)) expect(scripts).toHaveProperty(name);
+  });
+
+  it.each(pages)("$path has JSON that is JSON, and configurations that are accepted", ({ text }) => {
+    for (const block of blocks(text, "json")) {
+      // A block may hold one JSON value a line.
+      const values = isJson(block) ? [block] : block.trim().split("\n");
+      for (const value of values.map((json) => JSON.parse(json) as unknown)) {
+        if (!isConfiguration(value)) continue;
+        for (const [, team] of items(value, "teams")) {
+          for (const [, script] of items(team, "transformations")) script.code ??= "export function transform() {}";
+          for (const [, destination] of items(team, "destinations")) delete destination.signing_secret;
+        }
+        expect(() => parseConfig(value, destinationKinds)).not.toThrow();
+      }
+    }
+  });
+
+  it.each(pages)("$path has scripts that compile", async ({ text }) => {
+    for (const code of [...blocks(text, "ts"), ...blocks(text, "js")]) {
+      if (!code.includes("export function transform")) continue;
+      const script = { id: "script", code, on_error: "pass" as const, inputs: {} };
+      await expect(compileBundle({ team: "acme", scripts: [script], filters: {} })).resolves.toBeDefined();
+    }
+  });
+});
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The document that PUT takes; an answer's teams have versions. */
+function isConfiguration(value: unknown): boolean {
+  const [first] = items(value, "teams");
+  return first !== undefined && !("version" in first[1]);
+}
+
+describe("http.md", () => {
+  it("has the console's routes, all and no other", () => {
+    const served = [...read("workers/console/router.ts").matchAll(/method: "(\w+)", path: "([^"]+)"/g)];
+    const routes = served.map(([, method, path]) => `${method} ${path}`);
+    expect(routes.length).toBeGreaterThan(5);
+    expect(matches(page("http.md"), /^### ((?:GET|PUT|POST|DELETE) .+)$/gm).sort()).toEqual(routes.sort());
+  });
+
+  it("has capture's paths", () => {
+    const paths = PROTOCOLS.flatMap(({ routes }) => routes.map(({ method, path }) => `\`${method} ${path}\``));
+    for (const path of paths) expect(page("http.md")).toContain(path);
+  });
+
+  it("has the metrics, all and no other", () => {
+    const metrics = matches(read("workers/console/api/metrics.ts"), /"(headwater_\w+)"/g);
+    expect(matches(page("http.md"), /`(headwater_\w+)`/g).sort()).toEqual(metrics.sort());
+  });
+
+  it("has the texts of capture's errors", () => {
+    const texts = [...read("workers/capture/errors.ts").matchAll(/super\(\s*"\w+",\s*\d+,\s*["`]([^"`$]+)/g)];
+    expect(texts.length).toBeGreaterThan(8);
+    for (const [, text] of texts) expect(page("http.md")).toContain(text!.trim());
+  });
+});
+
+describe("operations.md", () => {
+  it("has the flags and variables, all and no other", () => {
+    const known = `${USAGE} ${read("runtime/start.ts")}`;
+    // What the text of the usage mentions as an npm command is no flag.
+    const flags = matches(USAGE, /^ {2}(--[a-z-]+)/gm);
+    const variables = matches(known, /(HEADWATER_[A-Z_]+)/g);
+    const table = page("operations.md").split("## Processes")[0]!;
+    expect(matches(table, /^\| `(--[a-z-]+)`/gm).sort()).toEqual(flags.sort());
+    expect(matches(table, /`(HEADWATER_[A-Z_]+)/g).sort()).toEqual(variables.sort());
+  });
+
+  it("names worker variables that workers read", () => {
+    const env = ["workers/capture/env.ts", "workers/deliver/env.ts"].map(read).join("");
+    for (const name of matches(page("operations.md"), /HEADWATER_VAR_([A-Z]\w+)/g)) expect(env).toContain(`${name}?`);
+  });
+
+  it("has limits as the code has them", () => {
+    const rows = [...page("operations.md").matchAll(/^\| [^|]+ \| ([\d,]+) \| \w+ \| `([A-Z_]+)(?:\.(\w+))?`/gm)];
+    expect(rows.length).toBeGreaterThan(25);
+    for (const [, value, name, field] of rows) {
+      const constant = LIMITS[name!];
+      const actual = typeof constant === "object" ? (constant as Record<string, number>)[field!] : constant;
+      expect(actual, `${name}.${field}`).toBe(Number(value!.replaceAll(",", "")));
+    }
+  });
+});
+
+const [, isolates] = /DEFAULT_ISOLATE_COUNT = (\d+)/.exec(read("workers/transform/isolates.ts")) ?? [];
+const LIMITS: Record<string, object | number> = {
+  ...{ DEFAULT_LIMITS, DEFAULT_GROUP_COMMIT_LIMITS, DEFAULT_ADMISSION_LIMITS, DEFAULT_LANE_LIMITS },
+  ...{ DEFAULT_CHAIN_LIMITS, KILLS_BEFORE_QUARANTINE, DEFAULT_SUPERVISOR_LIMITS, DEFAULT_BACKLOG_BYTES },
+  ...{ DEFAULT_BREAKER_LIMITS, MAX_RETRY_AFTER_MS, DEFAULT_DEAD_LETTER_LIMITS, KEPT_RESPONSE_BYTES },
+  // Its module needs the built isolate.
+  DEFAULT_ISOLATE_COUNT: Number(isolates),
+};
+
+describe("destinations.md", () => {
+  const secrets = ["auth.username", "auth.password"];
+  const withoutProtocol = (table: string) => table.replace(/\| `protocol`.*\n/, "");
+  const kafka = (schema: z.ZodType) => withoutProtocol(settingsTable(schema, secrets));
+
+  it.each([
+    ["webhook", settingsTable(destinationKind("webhook")!.settings, destinationKind("webhook")!.secrets)],
+    ["terminal", settingsTable(destinationKind("terminal")!.settings, [])],
+    ["kafka", kafka(strimziSettings)],
+  ])("has the settings of %s as their schema has them", (kind, table) => {
+    const [, written] =
+      new RegExp(`<!-- settings:${kind} -->\\n([\\s\\S]*?)\\n<!-- /settings`).exec(page("destinations.md")) ?? [];
+    expect(written).toBe(table);
+  });
+
+  it("has one table for the protocols of kafka, which differ in whether auth is required", () => {
+    expect(kafka(confluentV2Settings)).toBe(kafka(strimziSettings));
+    expect(kafka(upstashSettings).replaceAll(/(`auth\.\w+` \| )required/g, "$1none")).toBe(kafka(strimziSettings));
+  });
+
+  it("has every kind", () => {
+    for (const { kind } of destinationKinds) expect(page("destinations.md")).toContain(`## ${kind}\n`);
+  });
+});
+
+describe("scripts.md", () => {
+  it("has every operator of filters", () => {
+    const [, operators] = /const operators = \{([\s\S]*?)\n\}/.exec(read("shared/filter-schema.ts")) ?? [];
+    const table = page("scripts.md").split("| operator |")[1]!;
+    for (const name of matches(operators!, /(\w+): /g)) expect(table).toContain(`\`${name}\``);
+  });
+
+  it("has budgets as the code has them", () => {
+    const rows = [...page("scripts.md").matchAll(/\| ([\d,]+) [^|]*\(`DEFAULT_CHAIN_LIMITS\.(\w+)`\)/g)];
+    expect(rows).toHaveLength(4);
+    for (const [, value, field] of rows) {
+      expect((DEFAULT_CHAIN_LIMITS as unknown as Record<string, number>)[field!]).toBe(
+        Number(value!.replaceAll(",", "")),
+      );
+    }
+  });
+});
+
+describe("invariants.md", () => {
+  const rows = [...page("invariants.md").matchAll(/^\| (\d) \| ([^|]+) \| `([^`|]+)` \|$/gm)].map(
+    ([, number, name, file]) => ({ number: number!, name: name!, file: file! }),
+  );
+
+  it("has all eight", () => {
+    expect([...new Set(rows.map(({ number }) => number))].join("")).toBe("12345678");
+  });
+
+  it.each(rows)("$number: $file has a test of that name and number: $name", ({ number, name, file }) => {
+    const named = read(file)
+      .split("\n")
+      .filter((line) => line.includes(name));
+    expect(named).toHaveLength(1);
+    expect(named[0]).toMatch(new RegExp(`invariants? [\\d, and]*${number}`));
+  });
+
+  it("names code that exists", () => {
+    for (const file of matches(page("invariants.md"), /`((?:workers|shared|runtime)\/[^`]+)`/g)) {
+      expect(existsSync(join(root, file)), file).toBe(true);
+    }
+  });
+});
