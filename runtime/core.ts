@@ -23,6 +23,8 @@ export interface CoreOptions {
   secretKey: string;
   /** Networks that destinations may be in: "public", "private", or CIDRs. */
   egress: string[];
+  /** Port on 127.0.0.1 for a debugger or profiler; null for none. */
+  inspectorPort: number | null;
   /** Variables for the workers, beyond those of wrangler.toml. */
   vars: Record<string, string>;
   /** Takes what the workers print, a line at a time. */
@@ -102,6 +104,7 @@ function instanceOptions(options: CoreOptions): Omit<MiniflareOptions, "workers"
     cf: false,
     enableDevRegistry: false,
     log: new Log(LogLevel.ERROR),
+    ...(options.inspectorPort === null ? {} : { inspectorPort: options.inspectorPort }),
     handleStructuredLogs: ({ message, level }) => {
       for (const line of message.split("\n")) if (line !== "") options.print(line, level);
     },

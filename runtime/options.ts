@@ -15,6 +15,8 @@ export interface StartOptions {
   json: boolean;
   /** The form for production: private destinations refused, admin token required from the environment. */
   production: boolean;
+  /** For a debugger or profiler of the core process; null for none. */
+  inspectorPort: number | null;
   /** CIDRs that destinations may be in although they are private. */
   allowPrivate: string[];
   help: boolean;
@@ -28,6 +30,7 @@ export const USAGE = `usage: npm start -- [options]        (npm run serve -- [op
   --data FOLDER        where all state lives                                HEADWATER_DATA          .headwater
   --config FILE        configuration; written as an example if missing      HEADWATER_CONFIG        headwater.json
   --allow-private CIDR destinations in this private range are allowed       HEADWATER_ALLOW_PRIVATE (serve only; repeat or separate by commas)
+  --inspector-port N   debugger and profiler of the core process, on 127.0.0.1
   --json               print the ready line as JSON
   --help               this text
 
@@ -46,6 +49,8 @@ export function readOptions(args: string[], env: Record<string, string | undefin
     config: pick(values.config, "HEADWATER_CONFIG", "headwater.json"),
     json: values.json ?? false,
     production: values.production ?? false,
+    inspectorPort:
+      values["inspector-port"] === undefined ? null : portOf("--inspector-port", values["inspector-port"]),
     allowPrivate:
       values["allow-private"] ?? env.HEADWATER_ALLOW_PRIVATE?.split(",").filter((cidr) => cidr !== "") ?? [],
     help: values.help ?? false,
@@ -63,6 +68,7 @@ function parse(args: string[]) {
         data: { type: "string" },
         config: { type: "string" },
         "allow-private": { type: "string", multiple: true },
+        "inspector-port": { type: "string" },
         json: { type: "boolean" },
         production: { type: "boolean" },
         help: { type: "boolean", short: "h" },

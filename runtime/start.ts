@@ -65,6 +65,7 @@ async function start(options: StartOptions): Promise<Running> {
     adminToken: token,
     secretKey: process.env.HEADWATER_SECRET_KEY ?? folder.secret("secret-key", 32),
     egress: options.production ? ["public", ...options.allowPrivate] : ["public", "private"],
+    inspectorPort: options.inspectorPort,
     vars: workerVariables(process.env),
     print,
   });

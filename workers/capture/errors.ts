@@ -92,6 +92,37 @@ export class TooLargeError extends AppError {
   }
 }
 
+export class DecompressedTooLargeError extends TooLargeError {
+  constructor(maxBytes: number) {
+    super(`Decompressed payload would exceed ${maxBytes} bytes`);
+  }
+}
+
+export class StalledUploadError extends AppError {
+  constructor() {
+    super("stalled_upload", 408, "client stopped sending data", { retryAfterS: 1 });
+  }
+}
+
+/** `field`: the path of the event at fault. */
+export class MissingSnapshotDataError extends AppError {
+  constructor(field: string) {
+    super("missing_snapshot_data", 400, "replay event submitted without snapshot data", { field });
+  }
+}
+
+export class MissingSessionIdError extends AppError {
+  constructor(field: string) {
+    super("missing_session_id", 400, "replay event submitted without session id", { field });
+  }
+}
+
+export class InvalidSessionIdError extends AppError {
+  constructor(field: string) {
+    super("invalid_session_id", 400, "replay event has invalid session id", { field });
+  }
+}
+
 /** The client did nothing wrong and its events are not durable. */
 export class TransientError extends AppError {
   constructor(cause: unknown) {

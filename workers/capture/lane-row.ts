@@ -21,6 +21,10 @@ export class LaneRow {
     return this.firstSeq + this.count;
   }
 
+  get bytes(): number {
+    return this.#events.length;
+  }
+
   /** Where the lines that begin at `from` and take at most `room` bytes end; not beyond `end`. */
   fit(from: number, end: number, room: number): number {
     if (from === 0 && end === this.count && this.#events.length <= room) return end;

@@ -132,7 +132,7 @@ describe("Lane", () => {
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
         sql = nodeSql();
         // The dedupe window outlasts the test's uuids, and rows outlast the window, or a restart would forget some.
-        const limits = { rowBytes: 18, retainBytes: 1_000 };
+        const limits = { rowBytes: 18, retainBytes: 1_000, tailBytes: 50 };
         let lane = open(limits);
         const log: number[] = [];
         const pumped: number[] = [];

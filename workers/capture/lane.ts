@@ -26,6 +26,8 @@ export interface LaneLimits {
   retainMs: number;
   /** The replay window's size; the oldest rows go first. */
   retainBytes: number;
+  /** Events that stay in memory for the pump. */
+  tailBytes: number;
   /** How long the pump's positions may stay unwritten: what a crash makes it send to the outboxes again. */
   saveMs: number;
   /** Uuids in the dedupe window: 26 bytes of memory each. */
@@ -37,6 +39,7 @@ export const DEFAULT_LANE_LIMITS: LaneLimits = {
   backlogBytes: 3_000_000_000,
   retainMs: 24 * 60 * 60 * 1000,
   retainBytes: 1_000_000_000,
+  tailBytes: 8_000_000,
   saveMs: 250,
   dedupeCount: 262_144,
 };
@@ -81,7 +84,10 @@ export class Lane {
   #savedCursor: number;
   #savedAt: number;
   #oldestChecked = 0;
-  /** The row that was read last. Rows never change. */
+  /** The newest rows, to the end of the log, as far as the cursor has not passed them: a pump that keeps up never reads the disk. */
+  #tail: LaneRow[] = [];
+  #tailBytes = 0;
+  /** The row that was read last from the disk. Rows never change. */
   #keptRow: LaneRow | null = null;
 
   /** @param seed a random 32-bit number for the dedupe window's hash */
@@ -148,11 +154,15 @@ export class Lane {
       for (const [destination, seq] of this.#parked) this.#unsavedParked.set(destination, seq);
       this.#recent.removeNewest(count);
       this.#endSeq = before.endSeq;
+      // The rows that were taken back are read from nowhere.
+      this.#tail = [];
+      this.#tailBytes = 0;
       this.#backlogBytes = before.backlogBytes;
       this.#allBytes = before.allBytes;
       throw error;
     }
     this.#duplicates += duplicates;
+    this.#trimTail();
     return { duplicates };
   }
 
@@ -197,6 +207,7 @@ export class Lane {
       else this.#parked.set(destination, seq);
     }
     this.#backlogBytes = this.backlog === 0 ? 0 : Math.max(0, this.#backlogBytes - bytes);
+    this.#trimTail();
     if (this.#isSaveDue()) this.save();
   }
 
@@ -204,6 +215,14 @@ export class Lane {
   save(): void {
     if (this.#cursor === this.#savedCursor && this.#unsavedParked.size === 0) return;
     this.#store.transaction(() => this.#writePositions());
+  }
+
+  #trimTail(): void {
+    for (let first = this.#tail[0]; first !== undefined; first = this.#tail[0]) {
+      if (first.endSeq - 1 > this.#cursor && this.#tailBytes <= this.#limits.tailBytes) return;
+      this.#tail.shift();
+      this.#tailBytes -= first.bytes;
+    }
   }
 
   #isSaveDue(): boolean {
@@ -244,6 +263,10 @@ export class Lane {
 
   /** The row that holds `seq` (or the first one after it) and those behind it; a row that several batches share is read once. */
   *#rowsFrom(seq: number): Iterable<LaneRow> {
+    if ((this.#tail[0]?.firstSeq ?? Number.POSITIVE_INFINITY) <= seq) {
+      for (const row of this.#tail) if (row.endSeq > seq) yield row;
+      return;
+    }
     const kept = this.#keptRow;
     const isKept = kept !== null && kept.firstSeq <= seq && seq < kept.endSeq;
     if (isKept) yield kept;
@@ -270,14 +293,17 @@ export class Lane {
   }
 
   #insertRow(fresh: LaneAppend, events: Uint8Array, from: number, to: number, acceptedAt: number): void {
-    this.#store.insert({
+    const row = {
       firstSeq: this.#endSeq,
       count: to - from,
       acceptedAt,
       tokens: sliceRuns(fresh.tokens, from, to),
       uuids: fresh.uuids.subarray(from * UUID_BYTES, to * UUID_BYTES),
       events,
-    });
+    };
+    this.#store.insert(row);
+    this.#tail.push(new LaneRow(row));
+    this.#tailBytes += events.length;
     this.#endSeq += to - from;
     this.#backlogBytes += events.length;
     this.#allBytes += events.length;

@@ -33,28 +33,31 @@ export class RecentUuids {
 
   /** Adds the uuid (16 bytes at `offset`) and forgets the oldest if full. False: it was there already. */
   add(bytes: Uint8Array, offset: number): boolean {
-    const [a, b, c, d] = [
-      word(bytes, offset),
-      word(bytes, offset + 4),
-      word(bytes, offset + 8),
-      word(bytes, offset + 12),
-    ];
+    const ring = this.#ring;
+    const slots = this.#slots;
+    const a = word(bytes, offset);
+    const b = word(bytes, offset + 4);
+    const c = word(bytes, offset + 8);
+    const d = word(bytes, offset + 12);
     let slot = this.#hash(a, b, c, d);
-    for (let at = this.#slots[slot] as number; at !== EMPTY; at = this.#slots[slot] as number) {
+    for (let at = slots[slot] as number; at !== EMPTY; at = slots[slot] as number) {
       const i = (at - 1) * WORDS;
-      if (this.#ring[i] === a && this.#ring[i + 1] === b && this.#ring[i + 2] === c && this.#ring[i + 3] === d)
-        return false;
+      if (ring[i] === a && ring[i + 1] === b && ring[i + 2] === c && ring[i + 3] === d) return false;
       slot = (slot + 1) & this.#mask;
     }
     if (this.#size === this.#capacity) {
       this.#remove(this.#next);
       // The removal may have moved the free slot found above.
       slot = this.#hash(a, b, c, d);
-      while (this.#slots[slot] !== EMPTY) slot = (slot + 1) & this.#mask;
+      while (slots[slot] !== EMPTY) slot = (slot + 1) & this.#mask;
     } else this.#size++;
-    this.#ring.set([a, b, c, d], this.#next * WORDS);
-    this.#slots[slot] = this.#next + 1;
-    this.#next = (this.#next + 1) % this.#capacity;
+    const i = this.#next * WORDS;
+    ring[i] = a;
+    ring[i + 1] = b;
+    ring[i + 2] = c;
+    ring[i + 3] = d;
+    slots[slot] = ++this.#next;
+    if (this.#next === this.#capacity) this.#next = 0;
     return true;
   }
 

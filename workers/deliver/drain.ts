@@ -25,6 +25,8 @@ export interface DrainDeps {
   attempt: (destination: ReadyDestination, team: string, work: Work) => Promise<Sent>;
   /** Has `kick` called at that time, or earlier; replaces the time before. Null: no need. */
   schedule: (at: number | null) => void;
+  /** Runs `flush` a few milliseconds later: what was delivered meanwhile is booked in one commit. */
+  soon: (flush: () => void) => void;
   /** Keeps the object alive until the promise settles. */
   keepAlive: (work: Promise<unknown>) => void;
   /** One record for the operator: counts and reasons, no payloads. */
@@ -46,6 +48,8 @@ export class Drain {
   #reload = { failures: 0, at: null as number | null };
   #breaker: BreakerState = CLOSED;
   readonly #underWay = new Set<Promise<void>>();
+  /** Delivered whole and not booked yet; their events still count as under way. A crash now would send them again. */
+  #delivered: { destination: ReadyDestination; work: Work; sent: Sent; startedAt: number }[] = [];
   #brokenUntil: number | null = null;
   #lastError: string | null = null;
 
@@ -85,6 +89,7 @@ export class Drain {
   async quiet(): Promise<void> {
     await this.#loading;
     await Promise.all(this.#underWay);
+    this.#settleDelivered();
   }
 
   condition(): Pick<OutboxStatus, "breaker" | "disabled" | "lastError"> {
@@ -100,6 +105,8 @@ export class Drain {
     if (this.#brokenUntil !== null) {
       if (this.#underWay.size > 0) return null;
       if (now < this.#brokenUntil) return this.#brokenUntil;
+      // What could not be booked is pending again, and goes out once more.
+      this.#delivered = [];
       this.#deps.outbox.rebuild();
       this.#brokenUntil = null;
     }
@@ -169,16 +176,35 @@ export class Drain {
     const { team } = this.#deps.outbox.identity() as { team: string };
     const startedAt = this.#deps.clock.now();
     const sent = await this.#deps.attempt(destination, team, work);
+    if (isDelivered(sent)) {
+      if (this.#delivered.push({ destination, work, sent, startedAt }) === 1)
+        this.#deps.soon(() => this.#settleDelivered());
+      return;
+    }
     try {
-      this.#settle(destination, work, sent, startedAt);
+      const nextAt = this.#deps.outbox.settle(work, sent, destination.settings.retry);
+      this.#learn(destination, work, sent, startedAt, nextAt);
     } catch (error) {
       this.#break(error);
     }
   }
 
-  #settle(destination: ReadyDestination, work: Work, sent: Sent, startedAt: number): void {
+  #settleDelivered(): void {
+    const delivered = this.#delivered;
+    if (delivered.length === 0) return;
+    this.#delivered = [];
+    try {
+      this.#deps.outbox.settleDelivered(delivered.map(({ work }) => work));
+      for (const { destination, work, sent, startedAt } of delivered)
+        this.#learn(destination, work, sent, startedAt, null);
+    } catch (error) {
+      this.#break(error);
+    }
+    this.kick();
+  }
+
+  #learn(destination: ReadyDestination, work: Work, sent: Sent, startedAt: number, nextAt: number | null): void {
     const { outbox, clock, random } = this.#deps;
-    const nextAt = outbox.settle(work, sent, destination.settings.retry);
     const now = clock.now();
     this.#breaker = breakerAfter(this.#breaker, breakerSignal(sent), now, random);
     const trouble = troubleOf(sent);
@@ -246,6 +272,11 @@ export class Drain {
   #log(message: string, record: Record<string, unknown>): void {
     this.#deps.log({ level: "warn", message, ...this.#deps.outbox.identity(), ...record });
   }
+}
+
+function isDelivered({ outcomes }: Sent): boolean {
+  const all = Array.isArray(outcomes) ? outcomes : [outcomes];
+  return all.every(({ result }) => result === "delivered");
 }
 
 /** What a request says about its destination's health. */

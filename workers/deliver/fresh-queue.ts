@@ -5,9 +5,12 @@ import type { Chunk, OutboxStore, Range } from "./outbox-store.ts";
 /** Read at once where chunks are small: enough that they cost no query each, little beside one large chunk. */
 const READ_BYTES = 128_000;
 
+/** Chunks in memory at most that nobody has asked for yet. */
+const OFFERED_BYTES = 4_000_000;
+
 /**
  * Walks the chunks in order and cuts requests out of them, across their borders and never ahead of what is asked for: in memory are
- * the chunk at the cursor and what is under way, whatever the backlog. The cursor is not stored. After a restart the walk starts at
+ * the chunk at the cursor, a few that have just come in and what is under way, whatever the backlog. The cursor is not stored. After a restart the walk starts at
  * the first chunk and steps over the lines that are settled.
  */
 export class FreshQueue {
@@ -16,6 +19,9 @@ export class FreshQueue {
   #open: OpenChunk | null = null;
   /** Small chunks that were read together with the one at the cursor; oldest last. */
   #read: Chunk[] = [];
+  #readBytes = 0;
+  /** Whether every stored chunk behind the cursor is in `#read`. */
+  #atEnd = false;
   /** What a restart found settled in part: few, bounded by what was under way then. */
   readonly #partlySettled: Set<number>;
   /** The last chunk that has been opened. */
@@ -32,10 +38,24 @@ export class FreshQueue {
     this.#partlySettled = new Set(store.partlySettled());
   }
 
+  /**
+   * Takes a chunk that has just been stored: while the walk keeps up, what comes in is never read back. Beyond a bound it is: the
+   * store has it.
+   */
+  offer(chunk: Chunk): void {
+    if (!this.#atEnd) return;
+    if (this.#readBytes + chunk.bytes > OFFERED_BYTES && this.#read.length > 0) {
+      this.#atEnd = false;
+      return;
+    }
+    this.#read.unshift(chunk);
+    this.#readBytes += chunk.bytes;
+  }
+
   /** When the first event that is not under way was accepted; null without one. */
   oldestAt(): number | null {
     if (this.#open !== null && this.#open.free.length > 0) return this.#open.acceptedAt;
-    return this.#read.at(-1)?.acceptedAt ?? this.#store.acceptedAfter(this.#at);
+    return this.#read.at(-1)?.acceptedAt ?? (this.#atEnd ? null : this.#store.acceptedAfter(this.#at));
   }
 
   /** The next events, as many as the limits allow and at least one; null where there are none from `before` or earlier. */
@@ -87,12 +107,17 @@ export class FreshQueue {
   /** The chunk at the cursor that still has free lines. */
   #current(): OpenChunk | null {
     if (this.#open !== null && this.#open.free.length > 0) return this.#open;
-    if (this.#read.length === 0) this.#read = this.#store.chunksAfter(this.#at, READ_BYTES).reverse();
+    if (this.#read.length === 0 && !this.#atEnd) {
+      this.#read = this.#store.chunksAfter(this.#at, READ_BYTES).reverse();
+      this.#readBytes = this.#read.reduce((sum, { bytes }) => sum + bytes, 0);
+      this.#atEnd = this.#read.length === 0;
+    }
     const chunk = this.#read.pop();
     if (chunk === undefined) {
       this.#open = null;
       return null;
     }
+    this.#readBytes -= chunk.bytes;
     const done = this.#partlySettled.delete(chunk.id) ? this.#store.progress(chunk.id) : [];
     const starts = lineStarts(chunk.events);
     this.#at = chunk.id;

@@ -22,6 +22,9 @@ const timers: Timers = {
   },
 };
 
+/** Requests that are delivered within so long are booked in one commit: little beside an fsync, and what a crash sends again. */
+const SETTLE_MS = 5;
+
 /** One destination's outbox: wiring only. outbox.ts has the rules, drain.ts the sending. */
 export class OutboxObject extends DurableObject<DeliverEnv> implements api.OutboxApi {
   readonly #outbox: Outbox;
@@ -54,6 +57,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
       ...{ outbox: this.#outbox, clock: systemClock, random: Math.random, log: logLine },
       load: (team, destination) => loadDestination(config, team, destination),
       attempt: (destination, team, work) => attempt(destination, { ...work, team }, attemptDeps),
+      soon: (flush) => void timers.after(SETTLE_MS, flush),
       schedule: (at) => this.#wakeups.at(at),
       keepAlive: (work) => ctx.waitUntil(work),
     });

@@ -174,11 +174,13 @@ export class OutboxStore {
       );
   }
 
-  insertChunk(chunk: Omit<Chunk, "id">): void {
-    this.#sql.run(
-      "INSERT INTO chunks (accepted_at, count, bytes, tokens, events) VALUES (?, ?, ?, ?, ?)",
+  /** Its id. */
+  insertChunk(chunk: Omit<Chunk, "id">): number {
+    const row = this.#one<{ id: number }>(
+      "INSERT INTO chunks (accepted_at, count, bytes, tokens, events) VALUES (?, ?, ?, ?, ?) RETURNING id",
       ...[chunk.acceptedAt, chunk.count, chunk.bytes, JSON.stringify(chunk.tokens), chunk.events],
     );
+    return (row as { id: number }).id;
   }
 
   /** The first chunks behind `id`: one, or as many small ones as weigh `maxBytes` together. Walked lazily. */

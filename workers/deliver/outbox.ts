@@ -17,7 +17,7 @@ import type { RequestLimits, Sent } from "./destinations/destination.ts";
 import { FreshQueue } from "./fresh-queue.ts";
 import { type Change, Ledger } from "./ledger.ts";
 import { newEvents, splitEvents } from "./new-events.ts";
-import { type Held, OutboxStore } from "./outbox-store.ts";
+import { type Chunk, type Held, OutboxStore } from "./outbox-store.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { freshWork, retryWork, settleWork, type Work } from "./work.ts";
 
@@ -56,6 +56,10 @@ const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
 const FULL_RETRY_MS = 2_000;
 /** Dead letters that one step moves: short enough not to hold up an append. */
 const STEP_COUNT = 500;
+
+const DELIVERED: Sent = { outcomes: { result: "delivered" } };
+/** What was delivered whole leaves nothing to try again. */
+const NO_RETRY: RetryPolicy = { base_ms: 0, max_delay_ms: 0, max_age_ms: 0 };
 
 export interface Identity {
   team: string;
@@ -125,6 +129,7 @@ export class Outbox {
       return { status: "full", through: after, retryAfterMs: FULL_RETRY_MS };
     }
     const { team, destination } = append;
+    const chunks: Chunk[] = [];
     this.#commit((change) => {
       const now = this.#deps.clock.now();
       if (this.#identity === null) this.#store.setState("identity", JSON.stringify({ team, destination }));
@@ -134,7 +139,7 @@ export class Outbox {
           change.deadBytes += this.#deadLetters.insert(chunk.dead);
           continue;
         }
-        this.#store.insertChunk(chunk);
+        chunks.push({ ...chunk, id: this.#store.insertChunk(chunk) });
         change.fresh += chunk.count;
         change.freshBytes += chunk.bytes;
       }
@@ -146,6 +151,7 @@ export class Outbox {
       this.#store.setThrough(append.lane, append.through);
     });
     this.#identity ??= { team, destination };
+    for (const chunk of chunks) this.#fresh.offer(chunk);
     return { status: "stored", through: append.through };
   }
 
@@ -212,6 +218,13 @@ export class Outbox {
     return this.#settle(work, sent, policy);
   }
 
+  /** Books requests that were delivered whole, all in one transaction. */
+  settleDelivered(works: readonly Work[]): void {
+    this.#commit((change) => {
+      for (const work of works) this.#settleIn(change, work, DELIVERED, NO_RETRY);
+    });
+  }
+
   /** Lets go of dead letters beyond their limits, a bounded number; false when there are none (left). */
   trimDeadLetters(): boolean {
     const { held } = this.#ledger;
@@ -256,15 +269,18 @@ export class Outbox {
     if (this.pending().count > 0 && this.pending().bytes + bytes > this.#maxBacklogBytes) return null;
     const tokens: [string, number][] = [];
     for (const { token } of letters) appendRun(tokens, token, 1);
+    let chunk: Chunk | null = null;
     this.#commit((change) => {
       const count = letters.length;
-      this.#store.insertChunk({ acceptedAt: this.#deps.clock.now(), count, bytes, tokens, events });
+      chunk = { acceptedAt: this.#deps.clock.now(), count, bytes, tokens, events, id: 0 };
+      chunk.id = this.#store.insertChunk(chunk);
       this.#deadLetters.delete(letters.map(({ id }) => id));
       change.fresh += count;
       change.freshBytes += bytes;
       change.dead -= count;
       change.deadBytes -= letters.reduce((sum, letter) => sum + letter.bytes, 0);
     });
+    if (chunk !== null) this.#fresh.offer(chunk);
     return { last: last.id, count: letters.length };
   }
 
@@ -302,22 +318,24 @@ export class Outbox {
   }
 
   #settle(work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
+    return this.#commit((change) => this.#settleIn(change, work, sent, policy));
+  }
+
+  #settleIn(change: Change, work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
+    if (work.cut === null) {
+      change.retrying -= work.count;
+      change.retryBytes -= work.bytes;
+    } else {
+      this.#fresh.settle(work.cut);
+      change.fresh -= work.count;
+      change.freshBytes -= work.bytes;
+    }
+    if (policy !== null) change.attempts += 1;
     const now = this.#deps.clock.now();
-    return this.#commit((change) => {
-      if (work.cut === null) {
-        change.retrying -= work.count;
-        change.retryBytes -= work.bytes;
-      } else {
-        this.#fresh.settle(work.cut);
-        change.fresh -= work.count;
-        change.freshBytes -= work.bytes;
-      }
-      if (policy !== null) change.attempts += 1;
-      const deps = { store: this.#store, deadLetters: this.#deadLetters, random: this.#deps.random, now, policy };
-      const nextAt = settleWork(work, sent, deps, change);
-      if (work.retryId !== null) this.#retriesTaken.delete(work.retryId);
-      return nextAt;
-    });
+    const deps = { store: this.#store, deadLetters: this.#deadLetters, random: this.#deps.random, now, policy };
+    const nextAt = settleWork(work, sent, deps, change);
+    if (work.retryId !== null) this.#retriesTaken.delete(work.retryId);
+    return nextAt;
   }
 
   #takeOlder(before: number): Work | null {

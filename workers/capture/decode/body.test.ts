@@ -74,7 +74,7 @@ describe("decodeBody", () => {
       "gzip that inflates over the cap",
       gzipSync("x".repeat(5_001)),
       null,
-      "413 maximum event size exceeded: the decompressed payload is larger than 5000 bytes",
+      "413 maximum event size exceeded: Decompressed payload would exceed 5000 bytes",
     ],
   ])("refuses %s", async (_what, body, hint, expected) => {
     expect(await answer(decodeBody(aRequest(body), hint, limits))).toBe(expected);
@@ -142,6 +142,10 @@ describe("compressionNamed", () => {
     ["gzip", "gzip"],
     ["GZIP-JS", "gzip"],
     [" gzip ", "gzip"],
+    ["lz64", "lz64"],
+    ["LZ-String", "lz64"],
+    ["base64", "base64"],
+    ["B64", "base64"],
     ["br", null],
     ["", null],
     [undefined, null],

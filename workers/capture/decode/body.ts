@@ -1,11 +1,18 @@
 import { DecodeError, EmptyPayloadError, TooLargeError } from "../errors.ts";
-import { gunzip } from "./gunzip.ts";
+import { inflate } from "./inflate.ts";
 import type { DecodeLimits } from "./limits.ts";
 
-export type Compression = "gzip";
+export type Compression = "gzip" | "lz64" | "base64";
 
 const GZIP_MAGIC = [0x1f, 0x8b, 0x08];
-const GZIP_NAMES = new Set(["gzip", "gzip-js"]);
+const NAMES = new Map<string, Compression>([
+  ["gzip", "gzip"],
+  ["gzip-js", "gzip"],
+  ["lz64", "lz64"],
+  ["lz-string", "lz64"],
+  ["base64", "base64"],
+  ["b64", "base64"],
+]);
 
 /**
  * A body over its cap is read and thrown away up to this many times the cap, because a client that is still sending when the
@@ -17,14 +24,14 @@ const CONTENT_LENGTH = /^\d{1,15}$/;
 
 /** A name that says nothing is no error: such a body is taken as it is. */
 export function compressionNamed(name: string | null | undefined): Compression | null {
-  return name != null && GZIP_NAMES.has(name.trim().toLowerCase()) ? "gzip" : null;
+  return name == null ? null : (NAMES.get(name.trim().toLowerCase()) ?? null);
 }
 
 /** The request's body as text. Gzip is recognised by `hint` or by its first bytes. Throws 400 or 413. */
 export async function decodeBody(request: Request, hint: Compression | null, limits: DecodeLimits): Promise<string> {
   const raw = await readBody(request, limits.wireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  const plain = hint === "gzip" || looksGzipped(raw) ? gunzip(raw, limits.decompressedBytes) : raw;
+  const plain = hint === "gzip" || looksGzipped(raw) ? inflate("gzip", raw, limits.decompressedBytes) : raw;
   return decodeUtf8(plain);
 }
 
@@ -81,13 +88,14 @@ function bodyTooLarge(maxBytes: number): TooLargeError {
   return new TooLargeError(`the request body is larger than ${maxBytes} bytes`);
 }
 
-function looksGzipped(bytes: Uint8Array): boolean {
+export function looksGzipped(bytes: Uint8Array): boolean {
   return GZIP_MAGIC.every((byte, at) => bytes[at] === byte);
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 
-function decodeUtf8(bytes: Uint8Array): string {
+/** Throws DecodeError. */
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes);
   } catch (error) {

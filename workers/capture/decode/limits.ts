@@ -2,28 +2,44 @@
 export interface DecodeLimits {
   /** Bytes of a body as it arrives, compressed or not. Bounds what a request makes the isolate buffer. */
   readonly wireBytes: number;
+  /** The same for a session recording. */
+  readonly recordingWireBytes: number;
+  /** The same for a batch of PostHog's v1. */
+  readonly v1WireBytes: number;
   /** Bytes of a body once decompressed. Bounds a compression bomb. */
   readonly decompressedBytes: number;
   /** Bytes of one normalised event as JSON. Bounds the row of a lane and the record at a destination. */
   readonly eventBytes: number;
   /** Levels of arrays and objects within each other. Bounds the stack of everything that walks an event later. */
   readonly nestingLevels: number;
+  /** How long a body may take to arrive. Bounds how long a client that sends nothing holds a request. */
+  readonly uploadMs: number;
 }
 
 const MIB = 1024 * 1024;
 
 /** PostHog's own cap for its v0 paths: its SDKs size their batches by it. */
 const WIRE_BYTES = 20 * MIB;
-/** PostHog's ratio; JSON of events compresses to between a tenth and a fifth, and full-sized bodies are rare. */
-const DECOMPRESSED_PER_WIRE = 5;
+const RECORDING_WIRE_BYTES = 25 * MIB;
+const V1_WIRE_BYTES = 10 * MIB;
+/**
+ * PostHog's cap for v1. Its v0 takes twice as much, which no SDK comes near: text, parsed events and lines of such a body are beyond
+ * the 128 MB that an isolate has on Cloudflare.
+ */
+const DECOMPRESSED_BYTES = 50 * MIB;
 /** Kafka's default message cap, so that an accepted event fits its destination. */
 const EVENT_BYTES = 1_000_000;
 /** Above the 128 levels that PostHog's parser takes, far below the thousands at which recursive code runs out of stack. */
 const NESTING_LEVELS = 200;
+/** The longest that PostHog's SDKs wait for an answer: who is still sending then will not read it. */
+const UPLOAD_MS = 60_000;
 
 export const DEFAULT_LIMITS: DecodeLimits = {
   wireBytes: WIRE_BYTES,
-  decompressedBytes: DECOMPRESSED_PER_WIRE * WIRE_BYTES,
+  recordingWireBytes: RECORDING_WIRE_BYTES,
+  v1WireBytes: V1_WIRE_BYTES,
+  decompressedBytes: DECOMPRESSED_BYTES,
   eventBytes: EVENT_BYTES,
   nestingLevels: NESTING_LEVELS,
+  uploadMs: UPLOAD_MS,
 };

@@ -74,6 +74,8 @@ export class OutboxRig {
     let cancel = () => {};
     this.drain = new Drain({
       ...{ outbox: this.outbox, clock, random, keepAlive: () => {}, log: (record) => void this.logs.push(record) },
+      // Without time passing, but not at once: a crash may come between. The process that is dead books nothing.
+      soon: (flush) => queueMicrotask(() => life === this.#life && flush()),
       load: async () => {
         if (this.config instanceof Error) throw this.config;
         return this.config;

@@ -1,0 +1,72 @@
+import { isObject, type JsonObject } from "./json-object.ts";
+
+/** Where a value of the context stands, and the property that PostHog's tools read it from. */
+const TEXTS: readonly [section: string, field: string, property: string][] = [
+  ["library", "name", "$lib"],
+  ["library", "version", "$lib_version"],
+  ["page", "url", "$current_url"],
+  ["page", "path", "$pathname"],
+  ["page", "referrer", "$referrer"],
+  ["page", "title", "title"],
+  ["campaign", "source", "utm_source"],
+  ["campaign", "medium", "utm_medium"],
+  ["campaign", "name", "utm_campaign"],
+  ["campaign", "term", "utm_term"],
+  ["campaign", "content", "utm_content"],
+  ["os", "name", "$os"],
+  ["os", "version", "$os_version"],
+  ["device", "id", "$device_id"],
+  ["device", "type", "$device_type"],
+  ["device", "manufacturer", "$device_manufacturer"],
+  ["device", "model", "$device_model"],
+  ["device", "name", "$device_name"],
+  ["app", "name", "$app_name"],
+  ["app", "version", "$app_version"],
+  ["app", "build", "$app_build"],
+  ["app", "namespace", "$app_namespace"],
+  ["network", "carrier", "$network_carrier"],
+  ["network", "wifi", "$network_wifi"],
+  ["network", "cellular", "$network_cellular"],
+  ["screen", "width", "$screen_width"],
+  ["screen", "height", "$screen_height"],
+];
+const ROOTS: readonly [field: string, property: string][] = [
+  ["ip", "$ip"],
+  ["userAgent", "$raw_user_agent"],
+  ["locale", "$locale"],
+  ["timezone", "$timezone"],
+];
+
+/** By section, so that a context without one costs one look. */
+const SECTIONS = Map.groupBy(TEXTS, ([section]) => section);
+
+/**
+ * Adds to `properties` what the context says, under the names that PostHog's tools know. What the caller has set there already
+ * stays. Only values that are text, numbers or booleans are taken: the whole context is kept elsewhere.
+ */
+export function addContext(properties: JsonObject, context: JsonObject): void {
+  for (const [field, property] of ROOTS) add(properties, property, context[field]);
+  for (const [section, fields] of SECTIONS) {
+    const values = context[section];
+    if (!isObject(values)) continue;
+    for (const [, field, property] of fields) add(properties, property, values[field]);
+  }
+}
+
+const HOST = /^[a-z][a-z\d+.-]*:\/\/(?:[^/?#@]*@)?([^/?#]+)/i;
+
+/** Adds the host of the page, and of the page before it, which neither Segment nor RudderStack name. */
+export function addHosts(properties: JsonObject): void {
+  add(properties, "$host", hostOf(properties.$current_url));
+  add(properties, "$referring_domain", hostOf(properties.$referrer));
+}
+
+function hostOf(url: unknown): string | undefined {
+  return typeof url === "string" ? HOST.exec(url)?.[1] : undefined;
+}
+
+export function add(properties: JsonObject, property: string, value: unknown): void {
+  if (value === "" || Object.hasOwn(properties, property)) return;
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
+    properties[property] = value;
+}
