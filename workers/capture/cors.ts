@@ -1,5 +1,6 @@
-/** Browsers send from any site, with whatever headers their SDK adds: every origin is let in and told so by name. */
-const METHODS = "GET, POST, OPTIONS";
+/*
+ * Browsers send from any site, with whatever headers their SDK adds: every origin is let in and told so by name.
+ */
 
 /** A header value may hold bytes that cannot be set again; no browser sends such an origin or header name. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
@@ -14,8 +15,10 @@ export function allowOrigin(request: Request, response: Response): Response {
   return response;
 }
 
-export function preflight(request: Request): Response {
-  const response = new Response(null, { status: 200, headers: { "access-control-allow-methods": METHODS } });
+/** `methods`: those of the path. HEAD is not among those that a browser asks for. */
+export function preflight(request: Request, methods: readonly string[]): Response {
+  const allowed = [...new Set([...methods, "OPTIONS"])].filter((method) => method !== "HEAD").join(", ");
+  const response = new Response(null, { status: 200, headers: { "access-control-allow-methods": allowed } });
   const asked = request.headers.get("access-control-request-headers");
   if (asked !== null && PRINTABLE.test(asked)) response.headers.set("access-control-allow-headers", asked);
   return response;

@@ -32,6 +32,7 @@ const ingress = createIngress({
   append: (target, events) => storeEvents(target, events, { commit, limits: DEFAULT_LIMITS, waitUntil }),
   clock: systemClock,
   fillRandom: (bytes) => crypto.getRandomValues(bytes),
+  timer: runtimeTimer,
   log: (record) => logLine({ ...record }),
 });
 

@@ -2,11 +2,12 @@ import { type IRequestStrict, IttyRouter } from "itty-router";
 import type { Clock } from "../../shared/clock.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import type { Event } from "../../shared/event.ts";
+import type { Timer } from "../../shared/timer.ts";
 import { type FillRandom, UuidV7 } from "../../shared/uuid.ts";
 import { clientOf, type Region, regionOf } from "./client.ts";
 import { allowOrigin, preflight } from "./cors.ts";
 import { DEFAULT_LIMITS, type DecodeLimits } from "./decode/limits.ts";
-import { TransientError, UnknownTokenError } from "./errors.ts";
+import { StalledUploadError, TransientError, UnknownTokenError } from "./errors.ts";
 import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
 import { PROTOCOLS } from "./protocols/registry.ts";
 
@@ -27,6 +28,8 @@ export interface IngressDeps {
   append(target: Target, events: Event[]): Promise<void>;
   clock: Clock;
   fillRandom: FillRandom;
+  /** Of the current request. */
+  timer(ms: number): Timer;
   log(record: IngressRecord): void;
   /** DEFAULT_LIMITS if absent. */
   limits?: DecodeLimits;
@@ -62,6 +65,8 @@ export interface Ingress {
 }
 
 const HEALTH_PATHS = ["/", "/_liveness", "/_readiness"];
+/** What a browser is told of a path that nothing is at, so that its page can read the 404. */
+const ANY_PATH_METHODS = ["GET", "POST"];
 /** A team whose lane count cannot be read has one. */
 const UNRESOLVED_LANES = 1;
 
@@ -78,15 +83,18 @@ export function createIngress(deps: IngressDeps): Ingress {
   }
   for (const path of HEALTH_PATHS) {
     serve("GET", path, () => plainText(200, "capture"));
-    serve("HEAD", path, () => plainText(200, null));
+    serve("HEAD", path, () => plainText(200, "capture"));
   }
-  router.options("*", preflight);
-  for (const [path, methods] of allowed) router.all(path, (request) => methodNotAllowed(request, methods));
+  for (const [path, methods] of allowed) {
+    router.options(path, (request) => preflight(request, methods));
+    router.all(path, () => methodNotAllowed(methods));
+  }
+  router.options("*", (request) => preflight(request, ANY_PATH_METHODS));
   router.all("*", notFound);
   return {
     async fetch(request) {
       const response: Response = await router.fetch(request);
-      return allowOrigin(request, response);
+      return allowOrigin(request, request.method === "HEAD" ? withoutBody(response) : response);
     },
   };
 }
@@ -106,13 +114,27 @@ class Accept {
   async request(protocol: Protocol, request: IRequestStrict): Promise<Response> {
     const context = this.#context(request);
     try {
-      const decoded = await protocol.decode(request, context);
+      const decoded = await this.#inTime(protocol.decode(request, context), request);
       if (decoded.events.length > 0) await this.#append(protocol, decoded, regionOf(request));
       return await protocol.success(decoded, request, context);
     } catch (error) {
       if (error instanceof AppError) return protocol.failure(error, request, context);
       this.#log("error", "request_failed", protocol, null, 0, error);
       return protocol.failure(new TransientError(error), request, context);
+    }
+  }
+
+  /** Decoding waits for nothing but the body. A body that is late has no reader any more, and ends with its request. */
+  async #inTime<T>(decoding: Promise<T>, request: Request): Promise<T> {
+    if (request.method !== "POST") return decoding;
+    const timer = this.#deps.timer(this.#limits.uploadMs);
+    const late = timer.done.then(() => {
+      throw new StalledUploadError();
+    });
+    try {
+      return await Promise.race([decoding, late]);
+    } finally {
+      timer.cancel();
     }
   }
 
@@ -166,19 +188,25 @@ class Accept {
   }
 }
 
-function methodNotAllowed(request: Request, methods: readonly string[]): Response {
+function methodNotAllowed(methods: readonly string[]): Response {
   const allow = [...methods, "OPTIONS"].join(", ");
-  const response = plainText(405, `this path takes ${allow}`, request);
+  const response = plainText(405, `this path takes ${allow}`);
   response.headers.set("allow", allow);
   return response;
 }
 
-function notFound(request: Request): Response {
-  const paths = PROTOCOLS.flatMap((protocol) => protocol.routes.map((route) => `${route.method} ${route.path}`));
-  return plainText(404, `nothing is served at this path; events go to ${paths.join(", ")}`, request);
+function notFound(): Response {
+  const paths = PROTOCOLS.flatMap((protocol) => protocol.routes)
+    .filter(({ method }) => method === "POST")
+    .map(({ method, path }) => `${method} ${path}`);
+  return plainText(404, `nothing is served at this path; events go to ${paths.join(", ")}`);
 }
 
-function plainText(status: number, text: string | null, request?: Request): Response {
-  const body = request?.method === "HEAD" ? null : text;
-  return new Response(body, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+function plainText(status: number, text: string): Response {
+  return new Response(text, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}
+
+/** Workers must not answer HEAD with a body themselves. */
+function withoutBody(response: Response): Response {
+  return new Response(null, { status: response.status, headers: response.headers });
 }

@@ -20,7 +20,7 @@ const SECOND_CODE_ROOM = 4;
 /** UTF-16 takes two bytes a unit, and the cap is for what the text takes in memory. */
 const BYTES_OF_UNIT = 2;
 
-const utf16 = new TextDecoder("utf-16le", { fatal: true });
+const utf16 = new TextDecoder("utf-16le", { fatal: true, ignoreBOM: false });
 
 /**
  * The text of `input`, the ASCII bytes of lz-string's base64. Throws 413 where it takes more than `maxBytes` in UTF-16, before any of

@@ -48,7 +48,7 @@ const EVENTS: FixtureEvent[] = [
   { uuid: "01890a5d-ac96-774b-bcce-b302099a8057", event: "first", distinct_id: "user-1" },
   { uuid: "01890a5d-ac96-774b-bcce-b302099a8058", event: "second", distinct_id: "user-2" },
 ];
-const SMALL_LIMITS = { ...DEFAULT_LIMITS, wireBytes: 1_000, decompressedBytes: 5_000 };
+const SMALL_LIMITS = { ...DEFAULT_LIMITS, wireBytes: 1_000, v1WireBytes: 1_000, decompressedBytes: 5_000 };
 
 /** Every protocol passes this. */
 export function runProtocolTests(fixture: ProtocolFixture): void {

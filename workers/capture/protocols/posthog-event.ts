@@ -38,6 +38,9 @@ export interface Position {
   index: number;
 }
 
+/** Where events come from that PostHog itself makes: from no user's address. */
+export const INTERNAL: Client = { ip: "127.0.0.1", geo: undefined };
+
 /**
  * An event as a client wrote it, normalised. Null counts as absent. Unknown keys are left behind. Keys are read by name, not through
  * a variable, and the required fields are set at once: both show in the profile.
@@ -46,17 +49,18 @@ export function normaliseEvent(raw: JsonObject, at: Position, envelope: Envelope
   const properties = optionalObject(raw.properties, "properties", at) ?? {};
   const mode = properties.$cookieless_mode;
   if (mode !== undefined && typeof mode !== "boolean") throw new InvalidCookielessModeError(pathOf(at));
+  const client = properties.capture_internal === undefined ? envelope.client : INTERNAL;
   const event: Event = {
     uuid: uuidOf(raw, at) ?? envelope.mintUuid(),
     event: nameOf(raw, at, envelope.unnamed),
     distinct_id: distinctIdOf(raw, properties, at, envelope.nestingLevels),
     timestamp: timestampOf(raw, properties, at, envelope),
     properties,
-    ip: envelope.client.ip,
+    ip: client.ip,
     received_at: envelope.receivedAt,
     source: envelope.source,
   };
-  if (envelope.client.geo !== undefined) event.geo = envelope.client.geo;
+  if (client.geo !== undefined) event.geo = client.geo;
   if (envelope.sentAt !== undefined) event.sent_at = envelope.sentAt;
   const set = optionalObject(raw.$set, "$set", at);
   if (set !== undefined) event.$set = set;

@@ -1,39 +1,48 @@
 import type { AppError } from "../../../shared/errors.ts";
 import type { Event } from "../../../shared/event.ts";
-import { formatTimestamp, parseTimestamp } from "../../../shared/timestamp.ts";
-import { compressionNamed, decodeBody } from "../decode/body.ts";
 import { parseJson } from "../decode/json.ts";
-import {
-  EmptyBatchError,
-  InconsistentTokensError,
-  MissingEventNameError,
-  MissingTokenError,
-  ParseError,
-} from "../errors.ts";
-import { isObject, type JsonObject } from "./json-object.ts";
-import { type Envelope, normaliseEvent, type Position, pathOf } from "./posthog-event.ts";
-import { checkedToken } from "./posthog-token.ts";
-import { type CaptureContext, type Decoded, type Protocol, queryValue } from "./protocol.ts";
+import { EmptyBatchError } from "../errors.ts";
+import type { JsonObject } from "./json-object.ts";
+import { envelopeOf, type Payload, payloadOf, requireNames, SOURCE, tokenOf } from "./posthog-batch.ts";
+import { type Envelope, normaliseEvent, type Position } from "./posthog-event.ts";
+import { splitHeatmap } from "./posthog-heatmap.ts";
+import { readPayload } from "./posthog-payload.ts";
+import { recordingOf } from "./posthog-recording.ts";
+import { type CaptureContext, type Decoded, type Protocol, queryValue, type Route } from "./protocol.ts";
 
 /** Sets a person's properties; its events need no name and get this one. */
 const ENGAGE = "/engage";
 const ENGAGE_EVENT = "$identify";
-const PATHS = ["/batch", "/e", "/i/v0/e", "/capture", "/track", ENGAGE];
+/** Session recordings. */
+const RECORDINGS = "/s";
+/** What the SDKs of years ago were given. */
+const LEGACY_PATHS = ["/e", "/capture", "/track", ENGAGE];
+const PATHS = [...LEGACY_PATHS, "/batch", "/i/v0/e", RECORDINGS];
+/** posthog-node sends its `$ai_*` events here, in the form of any other batch. */
+const AI_BATCH = "/i/v0/ai/batch";
 
 /** What PostHog's SDKs have always sent: JSON, one event or many, with the token in the body; answers are plain text or `Ok`. */
 export const posthogV0: Protocol = {
-  name: "posthog",
-  routes: PATHS.map((path) => ({ method: "POST", path })),
+  name: SOURCE,
+  routes: [
+    ...PATHS.flatMap((path): Route[] => [
+      { method: "POST", path },
+      { method: "GET", path },
+      { method: "HEAD", path },
+    ]),
+    { method: "POST", path: AI_BATCH },
+  ],
 
   async decode(request, context) {
-    const hint =
-      compressionNamed(queryValue(context.query, "compression")) ??
-      compressionNamed(request.headers.get("content-encoding"));
-    const body = parseJson(await decodeBody(request, hint, context.limits), context.limits);
-    return decodePayload(payloadOf(body), context);
+    const { route, limits } = context;
+    const wireBytes = route === RECORDINGS ? limits.recordingWireBytes : limits.wireBytes;
+    const text = await readPayload(request, context, { wireBytes, legacy: LEGACY_PATHS.includes(route) });
+    return decodePayload(payloadOf(parseJson(text, limits)), request, context);
   },
 
-  success() {
+  /** Not 202 or 204, unless asked for: posthog-js sends anything but exactly 200 again. */
+  success(_decoded, _request, context) {
+    if (queryValue(context.query, "beacon") === "1") return new Response(null, { status: 204 });
     return new Response('{"status":"Ok"}', { headers: { "content-type": "application/json" } });
   },
 
@@ -44,128 +53,28 @@ export const posthogV0: Protocol = {
   },
 };
 
-/** The three shapes of a body as one. */
-interface Payload {
-  events: JsonObject[];
-  /** What errors call the list. */
-  list: string;
-  /** From the batch's own keys; undefined where the events carry it. */
-  token: string | undefined;
-  sentAt: unknown;
-  historical: boolean;
-}
-
-function payloadOf(body: unknown): Payload {
-  if (Array.isArray(body)) return { ...BARE, events: eventsOf(body, EVENTS), list: EVENTS };
-  if (!isObject(body)) throw new ParseError("expected an event, a list of events or a batch");
-  if (!Array.isArray(body.batch)) return { ...BARE, events: [body], list: EVENTS };
-  return {
-    events: eventsOf(body.batch, "batch"),
-    list: "batch",
-    token: stringOf(body, ["token", "api_key"], "batch"),
-    sentAt: body.sent_at,
-    historical: isHistorical(body),
-  };
-}
-
-/** Errors call a body that is a list, or one event, by this name. */
-const EVENTS = "events";
-const BARE = { token: undefined, sentAt: undefined, historical: false };
-
-function eventsOf(list: unknown[], path: string): JsonObject[] {
-  const at = list.findIndex((item) => !isObject(item));
-  if (at !== -1) throw new ParseError(`${path}[${at}] must be an object`, `${path}[${at}]`);
-  return list as JsonObject[];
-}
-
-function isHistorical(batch: JsonObject): boolean {
-  const flag = batch.historical_migration ?? false;
-  if (typeof flag !== "boolean") throw new ParseError("historical_migration must be a boolean", "historical_migration");
-  return flag;
-}
-
-function decodePayload(payload: Payload, context: CaptureContext): Decoded {
+function decodePayload(payload: Payload, request: Request, context: CaptureContext): Decoded {
   if (payload.events.length === 0) throw new EmptyBatchError();
-  const envelope = envelopeOf(payload, context);
+  const envelope = envelopeOf(payload, context.route === ENGAGE ? ENGAGE_EVENT : null, context);
   if (envelope.unnamed === null) requireNames(payload);
-  const token = checkedToken(payload.token ?? tokenOfEvents(payload));
-  const events: Event[] = [];
-  const at: Position = { list: payload.list, index: 0 };
-  for (; at.index < payload.events.length; at.index++) {
-    const raw = payload.events[at.index] as JsonObject;
-    if (raw.event !== PERFORMANCE_EVENT) events.push(normaliseEvent(raw, at, envelope));
-  }
-  return { token, events };
+  const token = tokenOf(payload);
+  if (context.route !== RECORDINGS) return { token, events: eventsOf(payload, envelope) };
+  return { token, events: [recordingOf(payload, envelope, request.headers.get("user-agent"))] };
 }
 
 /** Retired by PostHog; old SDKs still send it, and it is dropped without a word. */
 const PERFORMANCE_EVENT = "$performance_event";
 
-function envelopeOf(payload: Payload, context: CaptureContext): Envelope {
-  const sentAtMs = sentAtOf(payload, context);
-  return {
-    nowMs: context.nowMs,
-    receivedAt: formatTimestamp(context.nowMs),
-    sentAtMs,
-    sentAt: sentAtMs === null ? undefined : formatTimestamp(sentAtMs),
-    historical: payload.historical,
-    unnamed: context.route === ENGAGE ? ENGAGE_EVENT : null,
-    client: context.client,
-    source: posthogV0.name,
-    nestingLevels: context.limits.nestingLevels,
-    mintUuid: context.mintUuid,
-  };
-}
-
-const INTEGER = /^\d{1,15}$/;
-/** A number of the query counts from here on: seconds, which old clients send, lie before it. */
-const QUERY_FROM_MS = Date.UTC(2021, 0, 1);
-const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
-
-/** When the client says that it sent the request: the batch's own word, else the query's. What cannot be read is not said. */
-function sentAtOf(payload: Payload, context: CaptureContext): number | null {
-  if (typeof payload.sentAt === "string") {
-    const ms = parseTimestamp(payload.sentAt);
-    if (ms !== null && ms >= 0 && ms <= LAST_MS) return ms;
+function eventsOf(payload: Payload, envelope: Envelope): Event[] {
+  const events: Event[] = [];
+  const at: Position = { list: payload.list, index: 0 };
+  for (; at.index < payload.events.length; at.index++) {
+    const raw = payload.events[at.index] as JsonObject;
+    if (raw.event === PERFORMANCE_EVENT) continue;
+    const event = normaliseEvent(raw, at, envelope);
+    events.push(event);
+    const heatmap = splitHeatmap(event);
+    if (heatmap !== null) events.push(heatmap);
   }
-  const text = queryValue(context.query, "sent_at") ?? queryValue(context.query, "_");
-  if (text === undefined || !INTEGER.test(text)) return null;
-  const ms = Number(text);
-  return ms >= QUERY_FROM_MS && ms <= LAST_MS ? ms : null;
-}
-
-/** Before the token is looked at: a body that is no event at all says so. */
-function requireNames({ events, list }: Payload): void {
-  const index = events.findIndex((raw) => raw.event == null);
-  if (index !== -1) throw new MissingEventNameError(pathOf({ list, index }));
-}
-
-const TOKEN_KEYS = ["token", "$token", "api_key"];
-
-function tokenOfEvents({ events, list }: Payload): string {
-  let token: string | undefined;
-  for (const [index, raw] of events.entries()) {
-    const own = stringOf(raw, TOKEN_KEYS, pathOf({ list, index })) ?? tokenOfProperties(raw);
-    if (own === undefined) continue;
-    if (token !== undefined && token !== own) throw new InconsistentTokensError();
-    token = own;
-  }
-  if (token === undefined) throw new MissingTokenError();
-  return token;
-}
-
-function tokenOfProperties(raw: JsonObject): string | undefined {
-  const token = isObject(raw.properties) ? raw.properties.token : undefined;
-  return typeof token === "string" ? token : undefined;
-}
-
-/** The first of the keys that the object has. */
-function stringOf(object: JsonObject, keys: readonly string[], path: string): string | undefined {
-  for (const key of keys) {
-    const value = object[key];
-    if (value == null) continue;
-    if (typeof value !== "string") throw new ParseError(`${path}.${key} must be a string`, `${path}.${key}`);
-    return value;
-  }
-  return undefined;
+  return events;
 }

@@ -1,0 +1,58 @@
+import type { Event } from "../../../shared/event.ts";
+import { InvalidSessionIdError, MissingSessionIdError, MissingSnapshotDataError } from "../errors.ts";
+import { isObject, type JsonObject } from "./json-object.ts";
+import type { Payload } from "./posthog-batch.ts";
+import { type Envelope, normaliseEvent, pathOf } from "./posthog-event.ts";
+
+const RECORDING_EVENT = "$snapshot_items";
+const SESSION_ID = /^[A-Za-z0-9-]{1,70}$/;
+/** What recorded, where nothing says otherwise; recordings have always come from browsers. */
+const DEFAULT_SOURCE = "web";
+/** A user agent that begins so names the SDK, as `posthog-ios/3.1.0` does. */
+const SDK_NAME = /^[^/\s]*posthog[^/\s]*/;
+
+/**
+ * A request of a session recording as one event: whose and which session it is says the first event, the snapshots are those of all.
+ * Throws 400 where the session or a snapshot is missing. The payload has at least one event.
+ */
+export function recordingOf(payload: Payload, envelope: Envelope, userAgent: string | null): Event {
+  const at = { list: payload.list, index: 0 };
+  const base = normaliseEvent(payload.events[0] as JsonObject, at, envelope);
+  const { properties } = base;
+  const sessionId = sessionIdOf(properties, pathOf(at));
+  return {
+    ...base,
+    event: RECORDING_EVENT,
+    properties: {
+      distinct_id: base.distinct_id,
+      $session_id: sessionId,
+      $window_id: properties.$window_id ?? sessionId,
+      $snapshot_source: properties.$snapshot_source ?? DEFAULT_SOURCE,
+      $snapshot_items: snapshotsOf(payload),
+      $lib: properties.$lib ?? libraryOf(userAgent),
+      ...(properties.$cookieless_mode === undefined ? {} : { $cookieless_mode: properties.$cookieless_mode }),
+    },
+  };
+}
+
+function sessionIdOf(properties: JsonObject, path: string): string {
+  const id = properties.$session_id;
+  if (id == null) throw new MissingSessionIdError(path);
+  if (typeof id !== "string" || !SESSION_ID.test(id)) throw new InvalidSessionIdError(path);
+  return id;
+}
+
+function libraryOf(userAgent: string | null): string {
+  return SDK_NAME.exec(userAgent ?? "")?.[0] ?? DEFAULT_SOURCE;
+}
+
+function snapshotsOf({ events, list }: Payload): unknown[] {
+  const snapshots: unknown[] = [];
+  for (const [index, raw] of events.entries()) {
+    const data = isObject(raw.properties) ? raw.properties.$snapshot_data : undefined;
+    if (Array.isArray(data)) for (const item of data) snapshots.push(item);
+    else if (isObject(data)) snapshots.push(data);
+    else throw new MissingSnapshotDataError(pathOf({ list, index }));
+  }
+  return snapshots;
+}
