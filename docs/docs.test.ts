@@ -122,9 +122,12 @@ describe("http.md", () => {
     expect(matches(page("http.md"), /^### ((?:GET|PUT|POST|DELETE) .+)$/gm).sort()).toEqual(routes.sort());
   });
 
-  it("has capture's paths", () => {
-    const paths = PROTOCOLS.flatMap(({ routes }) => routes.map(({ method, path }) => `\`${method} ${path}\``));
-    for (const path of paths) expect(page("http.md")).toContain(path);
+  it("has capture's paths, all and no other", () => {
+    const paths = PROTOCOLS.flatMap(({ routes }) => routes.map(({ path }) => path));
+    const [, table] = /<!-- paths:start -->([\s\S]*?)<!-- paths:end -->/.exec(page("http.md")) ?? [];
+    const listed = [...table!.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => matches(cell!, /`(\/[^`]*)`/g));
+    const health = ["/", "/_liveness", "/_readiness"];
+    expect(listed.sort()).toEqual([...new Set([...paths, ...health])].sort());
   });
 
   it("has the metrics, all and no other", () => {
