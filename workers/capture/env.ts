@@ -7,6 +7,12 @@ export interface CaptureEnv {
   SNAPSHOTS: KVNamespace;
   /** How long an isolate keeps a snapshot, in milliseconds. */
   SNAPSHOT_TTL_MS?: string;
+  /** Paths under which sites proxy capture, separated by commas, such as `/ingest,/t`. */
+  CAPTURE_PREFIXES?: string;
+  /** Where PostHog's SDKs get flags and the like from, such as `https://us.i.posthog.com`. */
+  UPSTREAM_URL?: string;
+  /** Where they get scripts and settings from, such as `https://us-assets.i.posthog.com`; UPSTREAM_URL if absent. */
+  UPSTREAM_ASSETS_URL?: string;
   /** Bytes of events that a lane holds for the pump before it refuses more. */
   LANE_BACKLOG_BYTES?: string;
   /** The replay window: bytes of events that a lane keeps once they are processed. */

@@ -39,7 +39,8 @@ const TYPES = new Map<string, MessageType>([
 /** RudderStack's browser SDK sends its last batch to the one for beacons. */
 const BATCH_PATHS = ["/v1/batch", "/v1/b", "/beacon/v1/batch"];
 
-const ROUTES: Route[] = [...TYPES.keys(), ...BATCH_PATHS].map((path) => ({ method: "POST", path }));
+/** Batches first: routes are tried in order, and most requests are batches. */
+const ROUTES: Route[] = [...BATCH_PATHS, ...TYPES.keys()].map((path) => ({ method: "POST", path }));
 
 /** Segment's Tracking API, which the SDKs of Segment, RudderStack and Jitsu speak. Answers are JSON. */
 export const segment: Protocol = {
