@@ -123,6 +123,62 @@ export class InvalidSessionIdError extends AppError {
   }
 }
 
+export class MissingAuthorizationError extends AppError {
+  constructor() {
+    super("missing_authorization", 401, "the Authorization header is missing; it has to be: Bearer <project token>");
+  }
+}
+
+export class InvalidAuthorizationError extends AppError {
+  constructor() {
+    super("invalid_token", 401, "the Authorization header has to be: Bearer <project token>");
+  }
+}
+
+export class MissingHeadersError extends AppError {
+  constructor(names: readonly string[]) {
+    super("missing_required_headers", 400, `the request lacks these headers: ${names.join(", ")}`);
+  }
+}
+
+export class InvalidHeaderError extends AppError {
+  constructor(name: string, expected: string) {
+    super("invalid_header_value", 400, `the header ${name} has to be ${expected}`);
+  }
+}
+
+export class UnsupportedContentTypeError extends AppError {
+  constructor(expected: string) {
+    super("unsupported_content_type", 415, `the Content-Type has to be ${expected}`);
+  }
+}
+
+export class UnsupportedEncodingError extends AppError {
+  constructor(expected: readonly string[]) {
+    super("unsupported_encoding", 415, `the Content-Encoding has to be one of ${expected.join(", ")}, or absent`);
+  }
+}
+
+/** Something of the batch itself, not of one of its events. */
+export class InvalidBatchError extends AppError {
+  constructor(detail: string, field: string) {
+    super("invalid_batch", 400, `invalid batch: ${detail}`, { field });
+  }
+}
+
+/** An event that cannot be named in the answer. */
+export class EventUuidError extends AppError {
+  constructor(fault: "missing" | "invalid" | "duplicate", field: string) {
+    super(`${fault}_event_uuid`, 400, `${field} is ${EVENT_UUID_FAULTS[fault]}`, { field });
+  }
+}
+
+const EVENT_UUID_FAULTS = {
+  missing: "empty",
+  invalid: "not a UUID",
+  duplicate: "the uuid of another event of the batch",
+};
+
 /** The client did nothing wrong and its events are not durable. */
 export class TransientError extends AppError {
   constructor(cause: unknown) {

@@ -27,3 +27,11 @@ export function eventTimestamp(time: ClientTime, nowMs: number): string {
   if (instant < FIRST_MS || instant > LAST_MS) return EPOCH;
   return formatTimestamp(instant);
 }
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(?:\.\d+)?(?:[Zz]|[+-]\d{2}:\d{2})$/;
+
+/** The one form that v1 takes, to the letter; null for anything else, and for what a zone puts outside the years of four digits. */
+export function parseRfc3339(text: string): number | null {
+  const ms = RFC_3339.test(text) ? parseTimestamp(text) : null;
+  return ms === null || ms < FIRST_MS || ms > LAST_MS ? null : ms;
+}

@@ -17,6 +17,11 @@ export interface Protocol<D extends Decoded = Decoded> {
    * wrong; anything else thrown is a bug. Does not answer for the size and depth of single events: encodeEvents does.
    */
   decode(request: Request, context: CaptureContext): Promise<D>;
+  /**
+   * What is left of a request of which an event is too large or too deep; it is stored in its place. Absent where such an event
+   * refuses the whole request.
+   */
+  salvage?(decoded: D, context: CaptureContext): D;
   /** The answer once the events are durable; to a request without events, whatever else it asks for. */
   success(decoded: D, request: Request, context: CaptureContext): Response | Promise<Response>;
   /** The answer when they are not, in the protocol's own form; Retry-After where the error has one. */
