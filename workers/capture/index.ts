@@ -8,12 +8,18 @@ import { runtimeTimer } from "../../shared/timer.ts";
 import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import type { CaptureEnv } from "./env.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { hostEndpoints } from "./host-endpoints/registry.ts";
+import { upstreamOf } from "./host-endpoints/upstream.ts";
 import { createIngress } from "./ingress.ts";
+import { parsePrefixes } from "./prefixes.ts";
 import { storeEvents } from "./store-events.ts";
 
 export { LaneObject } from "./lane-object.ts";
 
 const env = globalEnv as unknown as CaptureEnv;
+
+/** SDKs ask for flags while a page waits for them; past this an answer is of no use. */
+const UPSTREAM_TIMEOUT_MS = 5_000;
 
 const reader = createSnapshotReader({
   kv: env.SNAPSHOTS,
@@ -34,6 +40,14 @@ const ingress = createIngress({
   fillRandom: (bytes) => crypto.getRandomValues(bytes),
   timer: runtimeTimer,
   log: (record) => logLine({ ...record }),
+  endpoints: hostEndpoints(
+    upstreamOf(env, {
+      fetch: (request) => fetch(request, { signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS) }),
+      cache: caches.default,
+      waitUntil,
+    }),
+  ),
+  prefixes: parsePrefixes(env.CAPTURE_PREFIXES),
 });
 
 export default {

@@ -7,7 +7,9 @@ import { type FillRandom, UuidV7 } from "../../shared/uuid.ts";
 import { clientOf, type Region, regionOf } from "./client.ts";
 import { allowOrigin, preflight } from "./cors.ts";
 import { DEFAULT_LIMITS, type DecodeLimits } from "./decode/limits.ts";
-import { StalledUploadError, TransientError, UnknownTokenError } from "./errors.ts";
+import { NestingError, StalledUploadError, TooLargeError, TransientError, UnknownTokenError } from "./errors.ts";
+import type { HostEndpoint } from "./host-endpoints/host-endpoint.ts";
+import { type Prefixes, stripPrefix } from "./prefixes.ts";
 import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
 import { PROTOCOLS } from "./protocols/registry.ts";
 
@@ -33,6 +35,10 @@ export interface IngressDeps {
   log(record: IngressRecord): void;
   /** DEFAULT_LIMITS if absent. */
   limits?: DecodeLimits;
+  /** What is answered beside events; nothing if absent. */
+  endpoints?: readonly HostEndpoint[];
+  /** None if absent. */
+  prefixes?: Prefixes;
 }
 
 export interface Resolution {
@@ -64,6 +70,8 @@ export interface Ingress {
   fetch(request: Request): Promise<Response>;
 }
 
+/** What logs call requests that belong to no protocol. */
+const HOST = { name: "host" };
 const HEALTH_PATHS = ["/", "/_liveness", "/_readiness"];
 /** What a browser is told of a path that nothing is at, so that its page can read the 404. */
 const ANY_PATH_METHODS = ["GET", "POST"];
@@ -72,14 +80,17 @@ const UNRESOLVED_LANES = 1;
 
 export function createIngress(deps: IngressDeps): Ingress {
   const accept = new Accept(deps);
-  const router = IttyRouter<IRequestStrict, []>();
+  const router = IttyRouter<IRequestStrict, [prefix: string]>();
   const allowed = new Map<string, string[]>();
-  const serve = (method: string, path: string, handler: (request: IRequestStrict) => Response | Promise<Response>) => {
+  const serve = (method: string, path: string, handler: HostEndpoint["handle"]) => {
     (router[method.toLowerCase()] as typeof router.all)(path, handler);
     allowed.set(path, [...(allowed.get(path) ?? []), method]);
   };
   for (const protocol of PROTOCOLS) {
     for (const { method, path } of protocol.routes) serve(method, path, (request) => accept.request(protocol, request));
+  }
+  for (const { methods, path, handle } of deps.endpoints ?? []) {
+    for (const method of methods) serve(method, path, (request, prefix) => accept.question(handle, request, prefix));
   }
   for (const path of HEALTH_PATHS) {
     serve("GET", path, () => plainText(200, "capture"));
@@ -92,8 +103,9 @@ export function createIngress(deps: IngressDeps): Ingress {
   router.options("*", (request) => preflight(request, ANY_PATH_METHODS));
   router.all("*", notFound);
   return {
-    async fetch(request) {
-      const response: Response = await router.fetch(request);
+    async fetch(given) {
+      const { request, prefix } = stripPrefix(given, deps.prefixes ?? []);
+      const response: Response = await router.fetch(request, prefix);
       return allowOrigin(request, request.method === "HEAD" ? withoutBody(response) : response);
     },
   };
@@ -115,12 +127,23 @@ class Accept {
     const context = this.#context(request);
     try {
       const decoded = await this.#inTime(protocol.decode(request, context), request);
-      if (decoded.events.length > 0) await this.#append(protocol, decoded, regionOf(request));
-      return await protocol.success(decoded, request, context);
+      const stored = await this.#store(protocol, decoded, request, context);
+      return await protocol.success(stored, request, context);
     } catch (error) {
       if (error instanceof AppError) return protocol.failure(error, request, context);
       this.#log("error", "request_failed", protocol, null, 0, error);
       return protocol.failure(new TransientError(error), request, context);
+    }
+  }
+
+  /** A request that brings no events. */
+  async question(handle: HostEndpoint["handle"], request: IRequestStrict, prefix: string): Promise<Response> {
+    try {
+      return await handle(request, prefix);
+    } catch (error) {
+      const answer = error instanceof AppError ? error : new TransientError(error);
+      if (answer.status >= 500) this.#log("error", "request_failed", HOST, null, 0, answer.cause);
+      return plainText(answer.status, answer.message);
     }
   }
 
@@ -136,6 +159,22 @@ class Accept {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Gives what has been stored, which is less than was decoded where the protocol can do without what is refused. */
+  async #store(protocol: Protocol, decoded: Decoded, request: Request, context: CaptureContext): Promise<Decoded> {
+    if (decoded.events.length === 0) return decoded;
+    const region = regionOf(request);
+    try {
+      await this.#append(protocol, decoded, region);
+      return decoded;
+    } catch (error) {
+      const refusal = error instanceof TooLargeError || error instanceof NestingError;
+      if (!refusal || protocol.salvage === undefined) throw error;
+    }
+    const rest = protocol.salvage(decoded, context);
+    if (rest.events.length > 0) await this.#append(protocol, rest, region);
+    return rest;
   }
 
   async #append(protocol: Protocol, decoded: Decoded, region: Region): Promise<void> {
@@ -179,7 +218,7 @@ class Accept {
   #log(
     level: IngressRecord["level"],
     event: IngressRecord["event"],
-    protocol: Protocol,
+    protocol: Pick<Protocol, "name">,
     team: string | null,
     events: number,
     error: unknown,

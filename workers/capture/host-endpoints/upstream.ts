@@ -18,6 +18,8 @@ export type UpstreamCache = Pick<Cache, "match" | "put">;
 
 /** A question about flags takes some kilobytes; a person's properties may come with it. */
 const BODY_BYTES = 1024 * 1024;
+/** The answer is one person's, whatever it says about caches. */
+const PERSONAL_PATH = /^\/(?:flags|decide)\b/;
 const ASSET_PATH = /^\/(?:static|array)\//;
 
 /** What the upstream may know of the client. Cookies and credentials of the site that shares the domain are not among it. */
@@ -49,7 +51,7 @@ export class Upstream {
     const { pathname, search } = new URL(request.url);
     const base = ASSET_PATH.test(pathname) ? this.#deps.assetsUrl : this.#deps.apiUrl;
     const url = base + pathname + search;
-    if (request.method !== "GET") return this.#ask(url, request);
+    if (request.method !== "GET" || PERSONAL_PATH.test(pathname)) return this.#ask(url, request);
     const key = new Request(url);
     const cached = await this.#cached(key);
     if (cached !== undefined) return new Response(cached.body, cached);
