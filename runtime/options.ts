@@ -49,8 +49,7 @@ export function readOptions(args: string[], env: Record<string, string | undefin
     config: pick(values.config, "HEADWATER_CONFIG", "headwater.json"),
     json: values.json ?? false,
     production: values.production ?? false,
-    inspectorPort:
-      values["inspector-port"] === undefined ? null : portOf("--inspector-port", values["inspector-port"]),
+    inspectorPort: values["inspector-port"] === undefined ? null : portOf("--inspector-port", values["inspector-port"]),
     allowPrivate:
       values["allow-private"] ?? env.HEADWATER_ALLOW_PRIVATE?.split(",").filter((cidr) => cidr !== "") ?? [],
     help: values.help ?? false,

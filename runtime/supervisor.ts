@@ -132,7 +132,7 @@ function killReason(
   if (rssBytes !== null && rssBytes > limits.rssBytes) {
     return `it holds ${rssBytes} bytes of memory, more than ${limits.rssBytes}`;
   }
-  if (!state.healthy) return now - state.startedAt > limits.startMs ? `it has not answered since its start` : null;
+  if (!state.healthy && now - state.startedAt > limits.startMs) return "it has not answered since its start";
   if (state.asked === null) return null;
   const waited = now - state.asked.at;
   const burnt = cpuMs === null || state.asked.cpuMs === null ? null : cpuMs - state.asked.cpuMs;

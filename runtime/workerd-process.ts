@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
@@ -63,6 +63,8 @@ export class SandboxProcess {
     createInterface({ input: this.#child.stderr! }).on("line", (line) => {
       if (lastLines.push(line) > LAST_LINES_COUNT) lastLines.shift();
     });
+    const removeConfig = () => rmSync(config, { force: true });
+    this.#child.on("exit", removeConfig);
     this.exited = new Promise((resolve) => {
       this.#child.on("error", (error) => resolve({ cause: error.message, lastLines }));
       this.#child.on("exit", (code, signal) => resolve({ cause: signal ?? `code ${code}`, lastLines }));

@@ -13,7 +13,7 @@ export interface AdmissionLimits {
   maxWaitMs: number;
 }
 
-export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = { freeEvents: 10_000, maxWaitMs: 1_000 };
+export const DEFAULT_ADMISSION_LIMITS: AdmissionLimits = { freeEvents: 5_000, maxWaitMs: 1_000 };
 
 export interface AdmissionDeps {
   /** Events that the pump has not moved yet. */

@@ -210,6 +210,11 @@ export class LaneStore {
     ].map(({ last_error, ...row }) => ({ ...row, lastError: last_error }));
   }
 
+  /** A bundle has taken the place of all others: what was known of their scripts is history. */
+  keepScriptsOf(bundle: string): void {
+    this.#sql.run("DELETE FROM scripts WHERE bundle <> ?", bundle);
+  }
+
   countScript(bundle: string, script: string, add: { errors?: number; kills?: number; lastError: string }): void {
     this.#sql.run(
       `INSERT INTO scripts (bundle, script, errors, kills, last_error) VALUES (?, ?, ?, ?, ?)

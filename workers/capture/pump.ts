@@ -29,6 +29,8 @@ export interface PumpDeps {
   append(append: Omit<OutboxAppend, "lane">): Promise<OutboxAppended>;
   /** Resolves after `ms`, or when `wake` resolves. */
   wait(ms: number, wake?: Promise<void>): Promise<void>;
+  /** Resolves after the event loop has turned: everybody else had a chance. */
+  turn(): Promise<void>;
   /** This many events have left the backlog. */
   moved(events: number): void;
   clock: Clock;
@@ -40,6 +42,11 @@ const BATCH_EVENTS = 500;
 const BATCH_BYTES = 1_000_000;
 /** Batches that are not full start this far apart: each costs every destination a commit, and company is on its way. */
 const PACE_MS = 10;
+/**
+ * Turns of the event loop that the pump lets pass after each batch. On an idle machine they cost nothing, the sandbox is busy
+ * meanwhile; on a busy one the outboxes send more than the pump brings, so that what is behind the pump does not pile up either.
+ */
+const YIELDED_TURNS_COUNT = 2;
 /** An outbox that cannot be reached is left alone for this long; its destination falls behind meanwhile. */
 const PARK_MS = 1_000;
 /** Tries of one append before its destination is parked: an object that moves or restarts answers the second one. */
@@ -64,6 +71,8 @@ export class Pump {
   #kicked = Promise.withResolvers<void>();
   #trouble: string | null = null;
   #lastStartedAt = 0;
+  /** Hash of the bundle that ran last. */
+  #bundle: string | null = null;
 
   constructor(lane: Lane, store: LaneStore, deps: PumpDeps) {
     this.#lane = lane;
@@ -110,6 +119,7 @@ export class Pump {
       if (step !== null) {
         ahead = this.#next(step.batch.through);
         await this.#deliver(step);
+        for (let turn = 0; turn < YIELDED_TURNS_COUNT; turn++) await this.#deps.turn();
       }
       const moved = await this.#catchUp();
       this.#lane.retain();
@@ -153,6 +163,10 @@ export class Pump {
   }
 
   async #runChain(batch: LaneBatch, bundle: Bundle, count: boolean): Promise<Transformed | { trouble: string }> {
+    if (bundle.hash !== this.#bundle) {
+      this.#bundle = bundle.hash;
+      this.#store.keepScriptsOf(bundle.hash);
+    }
     const fail: Progress[] = [];
     let careful = (this.#suspects.get(bundle.hash) ?? 0) >= KILLS_BEFORE_QUARANTINE;
     for (;;) {

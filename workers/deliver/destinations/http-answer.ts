@@ -73,5 +73,11 @@ export function noAnswer(error: unknown, signal: AbortSignal, host: string): Out
 function networkReason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = (cause as { code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : messageOf(error).replaceAll(/https?:\/\/\S+/g, "its URL");
+  if (typeof code === "string") return code;
+  const message = messageOf(error);
+  // All that workerd tells of an address that its network does not allow.
+  if (message.startsWith("internal error")) {
+    return "the connection was refused before it left: a private address needs --allow-private when started with `npm run serve`";
+  }
+  return message.replaceAll(/https?:\/\/\S+/g, "its URL");
 }

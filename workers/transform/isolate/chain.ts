@@ -44,10 +44,10 @@ export interface ChainLimits {
   outputs: number;
 }
 
-/** An endless loop that does little ends after 2 to 10 ms. An ordinary script takes a few thousand steps. */
+/** An endless loop that does little ends after 1 to 5 ms. An ordinary script takes a few thousand steps. */
 export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
-  eventSteps: 1_000_000,
-  batchSteps: 40_000_000,
+  eventSteps: 500_000,
+  batchSteps: 20_000_000,
   loadSteps: 10_000_000,
   outputs: 100,
 };
