@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     name: "e2e",
-    include: ["test/e2e/**/*.e2e.test.ts"],
+    include: ["test/{e2e,sdk}/**/*.e2e.test.ts"],
     // Each test loads the machine and some measure time: one at a time.
     fileParallelism: false,
     testTimeout: 300_000,
