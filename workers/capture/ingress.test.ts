@@ -46,13 +46,64 @@ async function seen(response: Response) {
 }
 
 describe("routes", () => {
-  const paths = ["/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage"];
+  const v0Paths = ["/batch", "/e", "/i/v0/e", "/capture", "/track", "/engage"];
+  const paths = [...v0Paths, "/i/v0/ai/batch"];
   it.each(paths.flatMap((path) => [path, `${path}/`]))("POST %s takes events", async (path) => {
     const { ingress, appended } = makeIngress();
     const response = await ingress.fetch(post(path));
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(await seen(response)).toEqual({ status: 200, body: '{"status":"Ok"}' });
     expect(appended).toHaveLength(1);
+  });
+
+  it.each(v0Paths.flatMap((path) => [path, `${path}/`]))("GET and HEAD %s take events from the query", async (path) => {
+    const url = `http://capture.test${path}?data=${encodeURIComponent(anEventBody())}`;
+    for (const method of ["GET", "HEAD"]) {
+      const { ingress, appended } = makeIngress();
+      const response = await ingress.fetch(new Request(url, { method }));
+      expect(response.headers.get("content-type")).toBe("application/json");
+      expect(await seen(response)).toEqual({ status: 200, body: method === "GET" ? '{"status":"Ok"}' : "" });
+      expect(appended).toHaveLength(1);
+    }
+  });
+
+  it.each([
+    ["GET", "request missing data payload"],
+    ["HEAD", ""],
+  ])("%s without data answers 400", async (method, body) => {
+    for (const path of [...v0Paths, "/s"]) {
+      const { ingress, calls } = makeIngress();
+      const response = await ingress.fetch(new Request(`http://capture.test${path}/`, { method }));
+      expect(response.headers.get("content-type")).toBe("text/plain; charset=utf-8");
+      expect(await seen(response)).toEqual({ status: 400, body });
+      expect(calls).toEqual([]);
+    }
+  });
+
+  it.each([
+    ["1", 204, ""],
+    ["2", 200, '{"status":"Ok"}'],
+    ["true", 200, '{"status":"Ok"}'],
+    ["", 200, '{"status":"Ok"}'],
+  ])("beacon=%s answers %i", async (beacon, status, body) => {
+    const { ingress, appended } = makeIngress();
+    expect(await seen(await ingress.fetch(post(`/e/?beacon=${beacon}`)))).toEqual({ status, body });
+    expect(appended).toHaveLength(1);
+  });
+
+  it("a beacon's error says what is wrong like any other", async () => {
+    expect(await seen(await makeIngress().ingress.fetch(post("/e/?beacon=1", "[]")))).toEqual({
+      status: 400,
+      body: "request holds no event",
+    });
+  });
+
+  it.each(["/s", "/s/"])("POST %s takes a recording", async (path) => {
+    const { ingress, appended } = makeIngress();
+    const properties = { $session_id: "s-1", $snapshot_data: [{ type: 4 }] };
+    const body = anEventBody({ event: "$snapshot", properties });
+    expect(await seen(await ingress.fetch(post(path, body)))).toEqual({ status: 200, body: '{"status":"Ok"}' });
+    expect(appended[0]?.events).toMatchObject([{ event: "$snapshot_items" }]);
   });
 
   it.each(["/", "/_liveness", "/_readiness", "/_liveness/"])("GET and HEAD %s answer 200", async (path) => {
@@ -67,6 +118,7 @@ describe("routes", () => {
     ["PUT", "/e", "POST, GET, HEAD, OPTIONS"],
     ["PURGE", "/i/v0/e/", "POST, GET, HEAD, OPTIONS"],
     ["GET", "/i/v0/ai/batch/", "POST, OPTIONS"],
+    ["GET", "/i/v1/analytics/events", "POST, OPTIONS"],
     ["POST", "/", "GET, HEAD, OPTIONS"],
   ])("%s %s answers 405 with what is allowed", async (method, path, allow) => {
     const response = await makeIngress().ingress.fetch(new Request(`http://capture.test${path}`, { method }));
@@ -86,20 +138,23 @@ describe("routes", () => {
 
 describe("CORS", () => {
   const origin = { origin: "https://shop.example" };
-  it("answers a preflight on any path with what was asked for", async () => {
-    for (const path of ["/batch/", "/e", "/nowhere"]) {
-      const headers = { ...origin, "access-control-request-headers": "x-a, content-type" };
-      const request = new Request(`http://capture.test${path}`, { method: "OPTIONS", headers });
-      const response = await makeIngress().ingress.fetch(request);
-      expect(Object.fromEntries(response.headers)).toEqual({
-        "access-control-allow-origin": "https://shop.example",
-        "access-control-allow-credentials": "true",
-        "access-control-allow-methods": expect.stringMatching(/^(POST, GET|GET, POST), OPTIONS$/),
-        "access-control-allow-headers": "x-a, content-type",
-        vary: "origin",
-      });
-      expect(await seen(response)).toEqual({ status: 200, body: "" });
-    }
+  it.each([
+    ["/batch/", "POST, GET, OPTIONS"],
+    ["/s", "POST, GET, OPTIONS"],
+    ["/i/v1/analytics/events", "POST, OPTIONS"],
+    ["/nowhere", "GET, POST, OPTIONS"],
+  ])("answers a preflight of %s with what the path takes", async (path, methods) => {
+    const headers = { ...origin, "access-control-request-headers": "x-a, content-type" };
+    const request = new Request(`http://capture.test${path}`, { method: "OPTIONS", headers });
+    const response = await makeIngress().ingress.fetch(request);
+    expect(Object.fromEntries(response.headers)).toEqual({
+      "access-control-allow-origin": "https://shop.example",
+      "access-control-allow-credentials": "true",
+      "access-control-allow-methods": methods,
+      "access-control-allow-headers": "x-a, content-type",
+      vary: "origin",
+    });
+    expect(await seen(response)).toEqual({ status: 200, body: "" });
   });
 
   it.each([
@@ -108,6 +163,7 @@ describe("CORS", () => {
     [401, "/batch/", anEventBody({ token: "other" })],
     [404, "/nowhere", "{}"],
     [405, "/", "{}"],
+    [401, "/i/v1/analytics/events", "{}"],
   ])("lets the browser read an answer of %i", async (status, path, body) => {
     const response = await makeIngress().ingress.fetch(post(path, body, origin));
     expect(response.status).toBe(status);
@@ -211,6 +267,62 @@ describe("the way of a request", () => {
     });
   });
 
+  it("cuts an upload that stalls, and gives the timer back where it does not", async () => {
+    const timers: { ms: number; fire: () => void; cancelled: boolean }[] = [];
+    const timer = (ms: number) => {
+      const { promise: done, resolve: fire } = Promise.withResolvers<void>();
+      const state = { ms, fire, cancelled: false };
+      timers.push(state);
+      const cancel = () => {
+        state.cancelled = true;
+      };
+      return { done, cancel };
+    };
+    const { ingress, calls } = makeIngress({ timer, limits: { ...DEFAULT_LIMITS, uploadMs: 1_234 } });
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{"token":')),
+    });
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
+    const answer = ingress.fetch(new Request("http://capture.test/e", init));
+    expect(timers).toMatchObject([{ ms: 1_234, cancelled: false }]);
+    timers[0]?.fire();
+    const response = await answer;
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect(await seen(response)).toEqual({ status: 408, body: "client stopped sending data" });
+    expect(calls).toEqual([]);
+    expect((await ingress.fetch(post("/e"))).status).toBe(200);
+    expect(timers.map(({ cancelled }) => cancelled)).toEqual([true, true]);
+  });
+
+  it("stores what is left where the protocol can do without an event that is too large", async () => {
+    const { ingress, appended, calls } = makeIngress();
+    const uuids = ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"];
+    const batch = uuids.map((uuid, n) => ({
+      ...{ uuid, event: "x", distinct_id: "u", timestamp: "2026-08-01T11:00:00Z" },
+      properties: n === 0 ? { text: "x".repeat(1_000_000) } : {},
+    }));
+    const body = JSON.stringify({ created_at: "2026-08-01T12:00:00Z", batch });
+    const headers = {
+      authorization: "bearer phc_acme",
+      "content-type": "application/json; charset=utf-8",
+      "user-agent": "x",
+      "posthog-sdk-info": "x/1",
+      "posthog-attempt": "2",
+      "posthog-request-id": uuids[0] as string,
+      "posthog-request-timestamp": "2026-08-01T12:00:00Z",
+    };
+    const answer = await seen(await ingress.fetch(post("/i/v1/analytics/events", body, headers)));
+    expect(answer.status).toBe(200);
+    expect(JSON.parse(answer.body)).toEqual({
+      results: {
+        [uuids[0] as string]: { result: "drop", details: "event_too_big" },
+        [uuids[1] as string]: { result: "ok" },
+      },
+    });
+    expect(appended.map(({ events }) => events.map(({ uuid }) => uuid))).toEqual([[uuids[1]]]);
+    expect(calls).toEqual(["resolve phc_acme", "resolve phc_acme", "append 1"]);
+  });
+
   it("survives a client that breaks off its upload", async () => {
     const body = new ReadableStream({
       pull(controller) {
@@ -228,9 +340,22 @@ describe("the way of a request", () => {
 
 describe("any request", () => {
   const path = fc.oneof(
-    fc.constantFrom("/batch", "/e/", "/i/v0/e", "/capture/", "/track", "/engage/", "/", "/_liveness"),
-    fc.webPath(),
-    fc.string().map((text) => `/${text.replace(/[#?\\]/g, "")}`),
+    {
+      weight: 4,
+      arbitrary: fc.constantFrom(
+        "/batch",
+        "/e/",
+        "/i/v0/e",
+        "/capture/",
+        "/track",
+        "/engage/",
+        "/s/",
+        "/",
+        "/_liveness",
+      ),
+    },
+    { weight: 1, arbitrary: fc.webPath() },
+    { weight: 1, arbitrary: fc.string().map((text) => `/${text.replace(/[#?\\]/g, "")}`) },
   );
   const query = fc.oneof(
     fc.constantFrom("", "?compression=gzip", "?_=1785585600000", "?sent_at=abc", "?_=1&_=2", "?a[]=1&__proto__=2&%zz"),

@@ -104,6 +104,22 @@ describe("body shapes", () => {
     expect((await decode(aBatch([performance]))).events).toEqual([]);
   });
 
+  it("has no client address where the pipeline made the event itself", async () => {
+    const context = { client: { ip: "203.0.113.7", geo: { country: "DE" } } };
+    const event = await only(aRaw({ properties: { capture_internal: true } }), context);
+    expect([event.ip, event.geo]).toEqual(["127.0.0.1", undefined]);
+  });
+
+  it("puts a heatmap right behind the event that carried it", async () => {
+    const pageview = aRaw({ properties: { $heatmap_data: { "/": [] }, plan: "pro" } });
+    const { events } = await decode(aBatch([pageview, aRaw()]));
+    expect(events.map(({ event }) => event)).toEqual(["signup", "$$heatmap", "signup"]);
+    expect(events.slice(0, 2).map(({ properties }) => properties)).toEqual([
+      { plan: "pro" },
+      { $heatmap_data: { "/": [] } },
+    ]);
+  });
+
   it("names an event of /engage that has no name", async () => {
     const raw = { $token: "phc_acme", $distinct_id: "user-1", $set: { a: 1 } };
     expect(await only(raw, { route: "/engage" })).toMatchObject({ event: "$identify", $set: { a: 1 } });
