@@ -26,7 +26,8 @@ export class PathRig {
     this.#captureOnly = new BatchTemplate(headwater.capture, "phc_still", BATCH);
   }
 
-  static async start(): Promise<PathRig> {
+  /** `fair: false` lets capture starve the pump, so that a backlog builds up which can then be seen to drain alone. */
+  static async start({ fair }: { fair: boolean }): Promise<PathRig> {
     const sink = await startSink(BATCH);
     const hook = { id: "hook", kind: "webhook", url: sink.url, batch: { max_events: BATCH, max_wait_ms: 100 } };
     const team = (id: string, destinations: unknown[], transformations: unknown[]) => ({
@@ -34,6 +35,7 @@ export class PathRig {
     });
     const headwater = await startHeadwater({
       config: { teams: [team("path", [hook], [{ id: "script", code: SCRIPT }]), team("still", [], [])] },
+      env: fair ? {} : { HEADWATER_VAR_ADMISSION_FREE_EVENTS: "1000000000" },
     });
     return new PathRig(headwater, sink);
   }
@@ -46,18 +48,17 @@ export class PathRig {
   }
 
   /**
-   * Sends `events` as fast as they are taken, then measures how fast the backlog drains with no traffic beside it. Where capture
-   * let no backlog build up, the rate over the whole time instead, and `alone` is false.
+   * Events/s of the path alone: sends `events` as fast as they are taken, then measures how fast the backlog drains with no traffic
+   * beside it. Throws where capture let no backlog build up.
    */
-  async drainRate(events: number, connections: number): Promise<{ rate: number; alone: boolean }> {
+  async drainRate(events: number, connections: number): Promise<number> {
     const before = this.sink.delivered();
-    const started = performance.now();
     await this.#send({ connections, count: Math.ceil(events / BATCH) });
     const [cut, backlog] = [performance.now(), before + events - this.sink.delivered()];
     await this.#delivered(before + events);
-    const alone = backlog > events * BACKLOG_SHARE;
-    const rate = alone ? backlog / (performance.now() - cut) : events / (performance.now() - started);
-    return { rate: rate * 1_000, alone };
+    if (backlog < events * BACKLOG_SHARE)
+      throw new Error(`bench: only ${backlog} of ${events} events were left to drain`);
+    return (backlog / (performance.now() - cut)) * 1_000;
   }
 
   /** Saturates capture and counts what is delivered meanwhile, after `settleMs`; then waits for the rest. */

@@ -15,6 +15,8 @@ export interface CaptureEnv {
   UPSTREAM_ASSETS_URL?: string;
   /** Bytes of events that a lane holds for the pump before it refuses more. */
   LANE_BACKLOG_BYTES?: string;
+  /** Events that a lane takes beyond what its pump has processed before appends wait for the pump. */
+  ADMISSION_FREE_EVENTS?: string;
   /** The replay window: bytes of events that a lane keeps once they are processed. */
   LANE_RETAIN_BYTES?: string;
 }

@@ -10,7 +10,7 @@ import { objectSql } from "../../shared/sql.ts";
 import { outboxStub } from "../../shared/stubs.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
-import { Admission } from "./admission.ts";
+import { Admission, DEFAULT_ADMISSION_LIMITS } from "./admission.ts";
 import type { CaptureEnv } from "./env.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { laneLimits } from "./lane-limits.ts";
@@ -58,15 +58,19 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
         await (wake === undefined ? timer.done : Promise.race([timer.done, wake]));
         timer.cancel();
       },
+      turn: () => scheduler.wait(0),
       moved: (events) => this.#admission.progressed(events),
       clock: this.#clock,
       log: (record) => logLine({ lane: this.#name, team: this.#team, ...record }),
     });
-    this.#admission = new Admission({
+    const limits = { ...DEFAULT_ADMISSION_LIMITS };
+    if (env.ADMISSION_FREE_EVENTS !== undefined) limits.freeEvents = Number(env.ADMISSION_FREE_EVENTS);
+    const admission = {
       backlog: () => this.#lane.backlog,
       pumping: () => this.#pump.trouble === null,
       timer: runtimeTimer,
-    });
+    };
+    this.#admission = new Admission(admission, limits);
     if (this.#pump.hasWork) this.#resume();
   }
 
