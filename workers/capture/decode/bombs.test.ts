@@ -9,6 +9,8 @@ const GROWTH_BYTES = 64 * 1024 * 1024;
 /** How each bomb of 1 GB is made, in pieces so that making it takes no memory either; `bomb` is what comes out. */
 const BOMBS: Record<string, string> = {
   gzip: pieces("createGzip({ level: 1 })"),
+  "gzip that lies about its size": `${pieces("createGzip({ level: 1 })")}
+    bomb.writeUInt32LE(1_000, bomb.length - 4);`,
   deflate: pieces("createDeflate({ level: 1 })"),
   br: pieces("createBrotliCompress({ params: { [zlib.constants.BROTLI_PARAM_QUALITY]: 1 } })"),
   zstd: pieces("createZstdCompress()"),
@@ -54,7 +56,7 @@ function detonate(name: string) {
     const maxBytes = DEFAULT_LIMITS.decompressedBytes;
     let status = 200;
     try {
-      ${name === "lz64" ? "decompressLz64(bomb, maxBytes)" : `inflate(${JSON.stringify(name)}, bomb, maxBytes)`};
+      ${name === "lz64" ? "decompressLz64(bomb, maxBytes)" : `inflate(${JSON.stringify(name.split(" ", 1)[0])}, bomb, maxBytes)`};
     } catch (error) {
       status = error.status;
     }
