@@ -1,6 +1,6 @@
 import { DecodeError, EmptyPayloadError, TooLargeError } from "../errors.ts";
 import { inflate } from "./inflate.ts";
-import type { DecodeLimits } from "./limits.ts";
+import { type DecodeLimits, inflatedLimit } from "./limits.ts";
 
 export type Compression = "gzip" | "lz64" | "base64";
 
@@ -31,7 +31,7 @@ export function compressionNamed(name: string | null | undefined): Compression |
 export async function decodeBody(request: Request, hint: Compression | null, limits: DecodeLimits): Promise<string> {
   const raw = await readBody(request, limits.wireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  const plain = hint === "gzip" || looksGzipped(raw) ? inflate("gzip", raw, limits.decompressedBytes) : raw;
+  const plain = hint === "gzip" || looksGzipped(raw) ? inflate("gzip", raw, inflatedLimit(raw.length, limits)) : raw;
   return decodeUtf8(plain);
 }
 

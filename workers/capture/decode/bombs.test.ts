@@ -50,10 +50,10 @@ function detonate(name: string) {
     import zlib from "node:zlib";
     import { inflate } from ${JSON.stringify(`${HERE}inflate.ts`)};
     import { decompressLz64 } from ${JSON.stringify(`${HERE}lz64.ts`)};
-    import { DEFAULT_LIMITS } from ${JSON.stringify(`${HERE}limits.ts`)};
+    import { DEFAULT_LIMITS, inflatedLimit } from ${JSON.stringify(`${HERE}limits.ts`)};
     ${BOMBS[name]}
     const before = process.resourceUsage().maxRSS;
-    const maxBytes = DEFAULT_LIMITS.decompressedBytes;
+    const maxBytes = inflatedLimit(bomb.length, DEFAULT_LIMITS);
     let status = 200;
     try {
       ${name === "lz64" ? "decompressLz64(bomb, maxBytes)" : `inflate(${JSON.stringify(name.split(" ", 1)[0])}, bomb, maxBytes)`};

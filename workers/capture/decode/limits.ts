@@ -8,6 +8,8 @@ export interface DecodeLimits {
   readonly v1WireBytes: number;
   /** Bytes of a body once decompressed. Bounds a compression bomb. */
   readonly decompressedBytes: number;
+  /** The same where it is more than the usual multiple of what arrived: what is packed like a bomb is held shorter. */
+  readonly bombBytes: number;
   /** Bytes of one normalised event as JSON. Bounds the row of a lane and the record at a destination. */
   readonly eventBytes: number;
   /** Levels of arrays and objects within each other. Bounds the stack of everything that walks an event later. */
@@ -27,6 +29,10 @@ const V1_WIRE_BYTES = 10 * MIB;
  * the 128 MB that an isolate has on Cloudflare.
  */
 const DECOMPRESSED_BYTES = 50 * MIB;
+/** The runtime's inflater doubles its buffer: with this the 64 MB that a bomb of any size may take are kept, measured in workerd. */
+const BOMB_BYTES = 24 * MIB;
+/** By which v1's two caps differ. JSON of events compresses better than that, but not where there is so much of it. */
+const USUAL_RATIO = 5;
 /** Kafka's default message cap, so that an accepted event fits its destination. */
 const EVENT_BYTES = 1_000_000;
 /** Above the 128 levels that PostHog's parser takes, far below the thousands at which recursive code runs out of stack. */
@@ -39,7 +45,13 @@ export const DEFAULT_LIMITS: DecodeLimits = {
   recordingWireBytes: RECORDING_WIRE_BYTES,
   v1WireBytes: V1_WIRE_BYTES,
   decompressedBytes: DECOMPRESSED_BYTES,
+  bombBytes: BOMB_BYTES,
   eventBytes: EVENT_BYTES,
   nestingLevels: NESTING_LEVELS,
   uploadMs: UPLOAD_MS,
 };
+
+/** Bytes that a body of `wireBytes` may become. */
+export function inflatedLimit(wireBytes: number, limits: DecodeLimits): number {
+  return Math.min(limits.decompressedBytes, Math.max(limits.bombBytes, wireBytes * USUAL_RATIO));
+}

@@ -2,6 +2,7 @@ import { fromBase64, looksBase64 } from "../decode/base64.ts";
 import { type Compression, compressionNamed, decodeUtf8, looksGzipped, readBody } from "../decode/body.ts";
 import { looksLikeForm, parseForm, withPluses } from "../decode/form.ts";
 import { inflate } from "../decode/inflate.ts";
+import { inflatedLimit } from "../decode/limits.ts";
 import { decompressLz64 } from "../decode/lz64.ts";
 import { DecodeError, EmptyPayloadError } from "../errors.ts";
 import { type CaptureContext, queryValue } from "./protocol.ts";
@@ -26,7 +27,7 @@ export async function readPayload(request: Request, context: CaptureContext, opt
   const header = compressionNamed(request.headers.get("content-encoding"));
   const { bytes, compression } = unwrapForm(request, unwrapBase64(raw, asked ?? header));
   const hint = asked ?? compression ?? header;
-  const text = decompress(bytes, hint, context.limits.decompressedBytes);
+  const text = decompress(bytes, hint, inflatedLimit(bytes.length, context.limits));
   // A path of today decodes base64 only where the client names it.
   return options.legacy || hint === "base64" ? unwrapText(text) : text;
 }

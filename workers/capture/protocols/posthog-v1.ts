@@ -5,6 +5,7 @@ import { canonicalUuid } from "../../../shared/uuid.ts";
 import { decodeUtf8, readBody } from "../decode/body.ts";
 import { inflate } from "../decode/inflate.ts";
 import { parseJson } from "../decode/json.ts";
+import { inflatedLimit } from "../decode/limits.ts";
 import { encodeEvents } from "../encode.ts";
 import { EmptyPayloadError, NestingError, TooLargeError } from "../errors.ts";
 import { INTERNAL } from "./posthog-event.ts";
@@ -80,7 +81,7 @@ const CODES: Record<AppError["code"], string> = {
 async function readText(request: Request, { encoding }: V1Headers, { limits }: CaptureContext): Promise<string> {
   const raw = await readBody(request, limits.v1WireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  return decodeUtf8(encoding === null ? raw : inflate(encoding, raw, limits.decompressedBytes));
+  return decodeUtf8(encoding === null ? raw : inflate(encoding, raw, inflatedLimit(raw.length, limits)));
 }
 
 function envelopeOf(batch: V1Batch, { sentAtMs, sdk }: V1Headers, { nowMs, client }: CaptureContext): V1Envelope {
