@@ -208,6 +208,31 @@ test("after a failed write it starts again from the rows", async () => {
   expect(rig.outbox.book()).toMatchObject({ accepted: 2, delivered: 2, pending: 0 });
 });
 
+test("what ends after a failed write is not booked on half-written memory: nothing is lost (invariants 2 and 5)", async () => {
+  const rig = new OutboxRig(aDestination({ concurrency: 2, batch: { max_events: 2, max_wait_ms: 0 } }));
+  const open: ((sent: Sent) => void)[] = [];
+  rig.answer = () => new Promise<Sent>((resolve) => open.push(resolve));
+  // Two requests share the chunk. The write about the first one fails at its end, the one about the second would work.
+  rig.append(anAppend(0, 4));
+  await rig.settled();
+  const { transaction } = rig.sql;
+  rig.sql.transaction = (body) =>
+    transaction(() => {
+      body();
+      throw new Error("disk full");
+    });
+  open[0]?.(FAILED);
+  await rig.settled();
+  rig.sql.transaction = transaction;
+  open[1]?.(DELIVERED);
+  await rig.settled();
+  rig.answer = () => DELIVERED;
+  await rig.advance(10_000);
+  expect(new Set(rig.sent().slice(2).flat())).toEqual(new Set(ids(1, 4)));
+  expect(rig.outbox.book()).toMatchObject({ accepted: 4, delivered: 4, pending: 0 });
+  expect(bookProblems(rig.outbox)).toEqual([]);
+});
+
 test("replayed dead letters are pending again and keep their uuid (invariants 5 and 7)", async () => {
   const rig = new OutboxRig(aDestination({ retry: { max_age_ms: 1_000 } }));
   rig.answer = () => FAILED;

@@ -50,6 +50,10 @@ export class Drain {
   readonly #underWay = new Set<Promise<void>>();
   /** Delivered whole and not booked yet; their events still count as under way. A crash now would send them again. */
   #delivered: { destination: ReadyDestination; work: Work; sent: Sent; startedAt: number }[] = [];
+  /**
+   * Set once a write has failed: memory may be ahead of the rows, and a later write would put that on disk. So nothing is booked until
+   * memory is built anew; what ends meanwhile is pending again, and goes out once more.
+   */
   #brokenUntil: number | null = null;
   #lastError: string | null = null;
 
@@ -105,7 +109,6 @@ export class Drain {
     if (this.#brokenUntil !== null) {
       if (this.#underWay.size > 0) return null;
       if (now < this.#brokenUntil) return this.#brokenUntil;
-      // What could not be booked is pending again, and goes out once more.
       this.#delivered = [];
       this.#deps.outbox.rebuild();
       this.#brokenUntil = null;
@@ -176,6 +179,7 @@ export class Drain {
     const { team } = this.#deps.outbox.identity() as { team: string };
     const startedAt = this.#deps.clock.now();
     const sent = await this.#deps.attempt(destination, team, work);
+    if (this.#brokenUntil !== null) return;
     if (isDelivered(sent)) {
       if (this.#delivered.push({ destination, work, sent, startedAt }) === 1)
         this.#deps.soon(() => this.#settleDelivered());
@@ -191,7 +195,7 @@ export class Drain {
 
   #settleDelivered(): void {
     const delivered = this.#delivered;
-    if (delivered.length === 0) return;
+    if (delivered.length === 0 || this.#brokenUntil !== null) return;
     this.#delivered = [];
     try {
       this.#deps.outbox.settleDelivered(delivered.map(({ work }) => work));
