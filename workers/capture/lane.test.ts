@@ -163,4 +163,20 @@ describe("Lane", () => {
       }),
     );
   });
+
+  it("takes positions for saved only once they are: a failed retention step loses neither the cursor nor the end of the log", () => {
+    const lane = open({ retainBytes: 0 });
+    lane.append(appendOf([1, 2, 3]));
+    lane.advance(3, 27, new Map());
+    const { run } = sql;
+    sql.run = (statement, ...values) => {
+      if (statement.startsWith("DELETE")) throw new Error("disk full");
+      return run(statement, ...values);
+    };
+    expect(() => lane.retain()).toThrow("disk full");
+    sql.run = run;
+    lane.retain();
+    const reopened = open();
+    expect([reopened.cursor, reopened.nextSeq]).toEqual([3, 4]);
+  });
 });

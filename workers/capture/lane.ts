@@ -142,16 +142,14 @@ export class Lane {
     const count = fresh.uuids.length / UUID_BYTES;
     const duplicates = append.uuids.length / UUID_BYTES - count;
     const before = { endSeq: this.#endSeq, backlogBytes: this.#backlogBytes, allBytes: this.#allBytes };
+    const isSaveDue = this.#isSaveDue();
     try {
       this.#store.transaction(() => {
         this.#insert(fresh, count);
-        if (this.#isSaveDue()) this.#writePositions();
+        if (isSaveDue) this.#writePositions();
         if (duplicates > 0) this.#store.setNumber("duplicates", this.#duplicates + duplicates);
       });
     } catch (error) {
-      // Nothing was written: the positions are due again.
-      this.#savedCursor = Number.NaN;
-      for (const [destination, seq] of this.#parked) this.#unsavedParked.set(destination, seq);
       this.#recent.removeNewest(count);
       this.#endSeq = before.endSeq;
       // The rows that were taken back are read from nowhere.
@@ -161,6 +159,7 @@ export class Lane {
       this.#allBytes = before.allBytes;
       throw error;
     }
+    if (isSaveDue) this.#positionsSaved();
     this.#duplicates += duplicates;
     this.#trimTail();
     return { duplicates };
@@ -214,7 +213,7 @@ export class Lane {
   /** Writes the positions if they have moved. */
   save(): void {
     if (this.#cursor === this.#savedCursor && this.#unsavedParked.size === 0) return;
-    this.#store.transaction(() => this.#writePositions());
+    this.#saveWith(() => {});
   }
 
   #trimTail(): void {
@@ -229,10 +228,14 @@ export class Lane {
     return this.#clock.now() - this.#savedAt >= this.#limits.saveMs;
   }
 
+  /** Writes only: once the transaction around it has ended well, `#positionsSaved` says so. */
   #writePositions(): void {
-    this.#savedAt = this.#clock.now();
     if (this.#cursor !== this.#savedCursor) this.#store.setNumber("cursor", this.#cursor);
     for (const [destination, seq] of this.#unsavedParked) this.#store.setParked(destination, seq);
+  }
+
+  #positionsSaved(): void {
+    this.#savedAt = this.#clock.now();
     this.#savedCursor = this.#cursor;
     this.#unsavedParked.clear();
   }
@@ -246,19 +249,27 @@ export class Lane {
     if (this.#allBytes <= this.#limits.retainBytes && now < this.#oldestChecked + this.#limits.saveMs) return;
     this.#oldestChecked = now;
     let last: number | null = null;
+    let allBytes = this.#allBytes;
     for (const row of this.#store.oldest()) {
       if (row.firstSeq + row.count - 1 > this.#cursor) break;
-      if (row.acceptedAt >= now - this.#limits.retainMs && this.#allBytes <= this.#limits.retainBytes) break;
+      if (row.acceptedAt >= now - this.#limits.retainMs && allBytes <= this.#limits.retainBytes) break;
       last = row.firstSeq;
-      this.#allBytes -= row.bytes;
+      allBytes -= row.bytes;
     }
     if (last === null) return;
     const through = last;
+    // Where the log ends is known from its rows or from the cursor: no row may go before the cursor behind it is on disk.
+    this.#saveWith(() => this.#store.deleteThrough(through));
+    this.#allBytes = allBytes;
+  }
+
+  /** Writes the positions, and what else, in one transaction. */
+  #saveWith(body: () => void): void {
     this.#store.transaction(() => {
-      // Where the log ends is known from its rows or from the cursor: no row may go before the cursor behind it is on disk.
       this.#writePositions();
-      this.#store.deleteThrough(through);
+      body();
     });
+    this.#positionsSaved();
   }
 
   /** The row that holds `seq` (or the first one after it) and those behind it; a row that several batches share is read once. */
