@@ -73,6 +73,7 @@ function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retain
         if (state.waits > 500) throw new Error("the pump waits without end");
         state.onWait();
       },
+      turn: () => Promise.resolve(),
       moved: (events) => {
         state.moved += events;
       },
@@ -218,10 +219,24 @@ describe("Pump", () => {
     await pump.kick();
     expect(outboxes.hook?.lines).toEqual(numbers(10));
     expect(store.scripts()).toMatchObject([{ bundle: "b1", script: "scrub", kills: 3 }]);
-    expect(runs.length).toBe(4);
+    expect(runs.length).toBe(5);
     append(lane, numbers(10, 10));
     await pump.kick();
-    expect(runs.length).toBe(5);
+    expect(runs.length).toBe(6);
+  });
+
+  it("blames no script for a sandbox that is killed from outside, however often: alone in its chain it was quarantined", async () => {
+    const run: PumpDeps["run"] = async (_bundle, events, { careful }) =>
+      careful
+        ? ran(decodeLines(events))
+        : { outcome: "died", started: true, progress: null, message: "connection reset" };
+    const { lane, pump, outboxes, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    for (let i = 0; i < 5; i++) {
+      append(lane, numbers(2, i * 2));
+      await pump.kick();
+    }
+    expect(outboxes.hook?.lines).toEqual(numbers(10));
+    expect(store.scripts()).toEqual([]);
   });
 
   it("keeps the books whatever happens: random traffic, outages and restarts (invariants 2, 3, 5)", async () => {

@@ -189,8 +189,8 @@ export class Pump {
 
   /** The sandbox died while it ran this bundle. */
   #blame(bundle: Bundle, progress: Progress | null, batch: LaneBatch): void {
-    const [only] = bundle.scripts;
-    const culprit = progress?.script ?? (bundle.scripts.length === 1 ? only?.id : undefined);
+    // Without progress nobody is named, even where there is one script only: the sandbox may have been killed for another reason.
+    const culprit = progress?.script;
     if (culprit !== undefined) {
       const lastError = "the sandbox had to be killed while this script ran: it did not end, or took all memory";
       this.#store.countScript(bundle.hash, culprit, { kills: 1, lastError });
