@@ -106,4 +106,19 @@ describe("GroupCommit", () => {
     await fire(2);
     expect(appends.map(({ append }) => decodeLines(append.events))).toEqual([["1", "2"], ["3"]]);
   });
+
+  it("lets nobody join a group whose leader has vanished once its followers have waited in vain: its lane took nothing for ever", async () => {
+    const { join, appends, timers, fire } = aGroupCommit();
+    void join("a", "1");
+    // The runtime has ended the leader: its timer never fires.
+    timers.splice(0);
+    const follower = join("a", "2").catch((error: unknown) => error);
+    await fire(100);
+    expect(await follower).toBeInstanceOf(AppendTimeoutError);
+    const next = join("a", "3");
+    await fire(2);
+    expect(appends.map(({ append }) => decodeLines(append.events))).toEqual([["3"]]);
+    appends[0]?.settle.resolve();
+    await expect(next).resolves.toBeUndefined();
+  });
 });

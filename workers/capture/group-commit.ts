@@ -78,13 +78,22 @@ export class GroupCommit {
     if (open !== undefined && open.bytes + part.events.length <= this.#limits.groupBytes) {
       open.parts.push(part);
       open.bytes += part.events.length;
-      return this.#withTimeout(open.done);
+      return this.#follow(lane, open);
     }
     const group = newGroup(part);
     this.#open.set(lane, group);
     const lead = this.#lead(lane, group);
     waitUntil(lead);
     return lead.then(() => group.done);
+  }
+
+  async #follow(lane: string, group: Group): Promise<void> {
+    try {
+      await this.#withTimeout(group.done);
+    } finally {
+      // A leader that the runtime has ended without a word never closes its group: nobody else shall join it.
+      if (this.#open.get(lane) === group) this.#open.delete(lane);
+    }
   }
 
   /** Never rejects: the group's promise carries the outcome. */
