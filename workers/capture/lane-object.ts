@@ -3,7 +3,7 @@ import { type Clock, systemClock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import type { LaneApi, LaneAppend, LaneAppended, LaneStatus } from "../../shared/lane-api.ts";
 import { logLine } from "../../shared/log.ts";
-import type { OutboxAppend } from "../../shared/outbox-api.ts";
+import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
 import type { SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
 import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
@@ -21,6 +21,8 @@ import { runInSandbox } from "./sandbox-client.ts";
 
 /** How long a busy lane sleeps at most if everything else that should wake it is lost. Armed once a busy period: each costs a write. */
 const SAFETY_ALARM_MS = 30_000;
+/** An append to an outbox is a commit, milliseconds; a busy machine may take a hundred times as long. */
+const OUTBOX_TIMEOUT_MS = 5_000;
 
 /** The shell of a lane: storage, timers and bindings around Lane (the log), Pump (what moves it) and Admission (fair shares). */
 export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
@@ -125,12 +127,20 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
 
   #resume(): void {
     if (!this.#registered) this.ctx.waitUntil(this.#register());
-    if (!this.#pump.hasWork || this.#pump.isRunning) return;
-    if (!this.#armed) {
-      this.#armed = true;
-      void this.ctx.storage.setAlarm(this.#clock.now() + SAFETY_ALARM_MS);
-    }
-    this.ctx.waitUntil(this.#runPump());
+    if (!this.#pump.hasWork) return;
+    this.#arm();
+    // One that waits for a parked destination has to hear of new events: the other destinations do not wait for it.
+    if (this.#pump.isRunning) void this.#pump.kick();
+    else this.ctx.waitUntil(this.#runPump());
+  }
+
+  /** As long as there is work an alarm is on its way: whatever ends the pump, or this object, it begins again. */
+  #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    this.ctx.storage.setAlarm(this.#clock.now() + SAFETY_ALARM_MS).catch(() => {
+      this.#armed = false;
+    });
   }
 
   async #runPump(): Promise<void> {
@@ -184,10 +194,17 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
     return { team: "", version: 0, lanes: 1, tokens: [], bundle: null, destinations: [] };
   }
 
-  #appendToOutbox(append: Omit<OutboxAppend, "lane">) {
-    return outboxStub(this.env.OUTBOXES, append.team, append.destination).append({
-      lane: this.#name as string,
-      ...append,
+  /** Throws also where there is no answer in time: an outbox that hangs must not hang the others' events. */
+  async #appendToOutbox(append: Omit<OutboxAppend, "lane">): Promise<OutboxAppended> {
+    const stub = outboxStub(this.env.OUTBOXES, append.team, append.destination);
+    const timer = runtimeTimer(OUTBOX_TIMEOUT_MS);
+    const late = timer.done.then((): never => {
+      throw new Error(`no answer within ${OUTBOX_TIMEOUT_MS} ms`);
     });
+    try {
+      return await Promise.race([stub.append({ lane: this.#name as string, ...append }), late]);
+    } finally {
+      timer.cancel();
+    }
   }
 }
