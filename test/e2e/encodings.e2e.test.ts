@@ -77,6 +77,6 @@ it("a bomb is refused, and the runtime goes on", async () => {
   const bomb = gzipSync(new Uint8Array(200 * 1024 * 1024), { level: 1 });
   const response = await send({ path: "/e/", headers: {}, body: bomb });
   expect(response.status).toBe(413);
-  expect(await response.text()).toBe("maximum event size exceeded: Decompressed payload would exceed 25165824 bytes");
+  expect(await response.text()).toBe("maximum event size exceeded: Decompressed payload would exceed 16777216 bytes");
   expect((await fetch(`${headwater.capture}/_liveness`)).status).toBe(200);
 });

@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, inflatedLimit } from "./limits.ts";
 const MIB = 1024 * 1024;
 
 it.each([
-  [1, 24],
+  [1, 16],
   [6, 30],
   [8, 40],
   [10, 50],
