@@ -25,16 +25,17 @@ function isInstalled() {
   );
 }
 
+/** npm's own output goes to stderr: the first line on stdout is the ready line. */
+function npm(...args) {
+  const options = { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" };
+  return spawnSync("npm", [...args, "--no-audit", "--no-fund", "--loglevel=error"], options).status === 0;
+}
+
 if (!isInstalled()) {
-  process.stderr.write("headwater: installing dependencies (npm ci), once\n");
-  const { status } = spawnSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], {
-    cwd: root,
-    // npm's own output goes to stderr: the first line on stdout is the ready line.
-    stdio: ["ignore", 2, 2],
-    shell: process.platform === "win32",
-  });
-  if (status !== 0) {
-    process.stderr.write("headwater: npm ci failed; the lines above say why\n");
+  process.stderr.write("headwater: installing dependencies, once\n");
+  // The second is for registries that lack one of the lock file's optional packages.
+  if (!npm("ci") && !npm("install", "--no-save")) {
+    process.stderr.write("headwater: the dependencies cannot be installed; the lines above say why\n");
     process.exit(1);
   }
 }
