@@ -6,7 +6,7 @@ import type { Passed } from "./front.ts";
 type JsonObject = Record<string, unknown>;
 
 /** As it arrives: half surrogate pairs become U+FFFD, in keys too. */
-export function repaired<T>(value: T): T {
+function repaired<T>(value: T): T {
   return JSON.parse(JSON.stringify(value), (_key, inner: unknown) => {
     if (typeof inner === "string") return inner.toWellFormed();
     if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
@@ -32,7 +32,7 @@ const NAMES: Record<string, string> = {
 };
 
 /** The messages of one request of a Segment-like SDK, as they were on the wire. */
-export function messagesOf({ path, body }: Passed): JsonObject[] {
+function messagesOf({ path, body }: Passed): JsonObject[] {
   const parsed = repaired(JSON.parse(body) as JsonObject);
   const type = path.replace(/\/$/, "").split("/").at(-1) ?? "";
   if (!Array.isArray(parsed.batch)) return [{ ...parsed, type: TYPES[type] ?? type }];
@@ -45,7 +45,7 @@ export function messagesOf({ path, body }: Passed): JsonObject[] {
 }
 
 /** Every field of the message is in its event. */
-export function expectMessageArrived(message: JsonObject, events: readonly Event[]): void {
+function expectMessageArrived(message: JsonObject, events: readonly Event[]): void {
   const found = events.filter(({ properties }) => {
     const kept = properties.$segment as JsonObject | undefined;
     return kept?.messageId === message.messageId;
@@ -60,6 +60,16 @@ export function expectMessageArrived(message: JsonObject, events: readonly Event
   if (type === "identify") expect(event.$set).toMatchObject((traits ?? {}) as JsonObject);
   if (type === "group") expect(event.properties.$group_set).toEqual(traits ?? {});
   if (type === "alias") expect(event.properties.alias).toBe(message.previousId);
+}
+
+/** Every message that the product has taken is there, as it was when it was taken first: an SDK notes in it how often it has tried. */
+export function expectAllArrived(passed: readonly Passed[], events: readonly Event[]): void {
+  const first = new Map<unknown, JsonObject>();
+  for (const message of passed.filter(({ taken }) => taken).flatMap(messagesOf)) {
+    if (!first.has(message.messageId)) first.set(message.messageId, message);
+  }
+  expect(first.size).toBeGreaterThan(0);
+  for (const message of first.values()) expectMessageArrived(message, events);
 }
 
 /** The events of one request of a PostHog SDK, as they were on the wire. */

@@ -19,6 +19,8 @@ export interface Passed {
   gzipped: boolean;
   /** What the client was told. */
   status: number;
+  /** The product has answered 2xx, whatever the client was told. */
+  taken: boolean;
 }
 
 /** A proxy between SDKs and the product: it notes what SDKs send, and fails on demand, as a network does. */
@@ -48,7 +50,8 @@ export async function startFront(target: string): Promise<Front> {
         const fault = carries ? faults.shift() : undefined;
         const answer = fault === "refuse" ? null : await forward(incoming, url, raw);
         const status = fault === undefined && answer !== null ? answer.status : 503;
-        if (carries) passed.push({ ...read(url, incoming, raw), status });
+        if (carries)
+          passed.push({ ...read(url, incoming, raw), status, taken: answer !== null && answer.status < 300 });
         reply(incoming, outgoing, status, status === 503 ? null : answer);
       })
       .catch((error: unknown) => outgoing.destroy(error as Error));
@@ -87,7 +90,7 @@ async function forward(incoming: IncomingMessage, url: URL, body: Buffer): Promi
   return { status: response.statusCode ?? 0, headers: response.headers, body: await receive(response) };
 }
 
-function read(url: URL, { headers }: IncomingMessage, raw: Buffer): Omit<Passed, "status"> {
+function read(url: URL, { headers }: IncomingMessage, raw: Buffer): Omit<Passed, "status" | "taken"> {
   const gzipped = raw.subarray(0, 2).equals(GZIP_MAGIC);
   const body = (gzipped ? gunzipSync(raw, { maxOutputLength: BODY_BYTES }) : raw).toString();
   return { path: url.pathname, query: url.searchParams, headers, body, gzipped };
@@ -99,6 +102,10 @@ function reply(incoming: IncomingMessage, outgoing: ServerResponse, status: numb
     return;
   }
   const origin = incoming.headers.origin;
-  const cors = { "access-control-allow-origin": origin, "access-control-allow-credentials": "true" };
+  const cors = {
+    "access-control-allow-origin": origin,
+    "access-control-allow-credentials": "true",
+    "access-control-expose-headers": "retry-after",
+  };
   outgoing.writeHead(status, origin === undefined ? {} : cors).end("try again later");
 }

@@ -2,7 +2,7 @@ import RudderAnalytics from "@rudderstack/rudder-sdk-node";
 import { Analytics } from "@segment/analytics-node";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Event } from "../../shared/event.ts";
-import { arrived, expectMessageArrived, messagesOf } from "./arrival.ts";
+import { arrived, expectAllArrived } from "./arrival.ts";
 import { type Rig, startRig, WRITE_KEY } from "./rig.ts";
 import { type Seen, writeRow } from "./table.ts";
 import { ODD_ARRIVED, oddValues } from "./values.ts";
@@ -58,7 +58,8 @@ async function expectEverything(user: string, large: string): Promise<Seen> {
   expect(one("$identify").$set).toMatchObject({ ...ODD_ARRIVED, plan: "pro" });
   expect(one("odd värdet 🦊").properties).toMatchObject(ODD_ARRIVED);
   one(`${user} number`, "42");
-  expect(one("past", `${user}-anon`).timestamp.slice(0, 19)).toBe("2020-02-29T01:02:03");
+  const past = Date.parse(one("past", `${user}-anon`).timestamp);
+  expect(Math.abs(past - Date.parse("2020-02-29T01:02:03.004Z"))).toBeLessThan(5_000);
   expect(one("$pageview").properties).toMatchObject({ name: "Home", category: "Docs", $host: "shop.example" });
   expect(one("$screen").properties).toMatchObject({ $screen_name: "Start", n: 1 });
   expect(one("$groupidentify").properties).toMatchObject({ $group_key: "g-1", $group_set: { name: "Größe" } });
@@ -82,13 +83,6 @@ async function expectRetried(send: () => void, name: string): Promise<Seen> {
   return { "retry after 503": true, "lost answer, no duplicate": true };
 }
 
-function expectAllSentArrived(from: number): void {
-  const events = arrived(rig.sink);
-  const sent = rig.front.passed.slice(from).filter(({ status }) => status === 200);
-  expect(sent.length).toBeGreaterThan(0);
-  for (const message of sent.flatMap(messagesOf)) expectMessageArrived(message, events);
-}
-
 it("@segment/analytics-node: what it sends arrives whole, once, also over failures", async () => {
   const from = rig.front.passed.length;
   const analytics = new Analytics({
@@ -109,7 +103,7 @@ it("@segment/analytics-node: what it sends arrives whole, once, also over failur
     "segment-node retried",
   );
   await analytics.closeAndFlush();
-  expectAllSentArrived(from);
+  expectAllArrived(rig.front.passed.slice(from), arrived(rig.sink));
   writeRow("@segment/analytics-node", "Node", {
     ...seen,
     ...retried,
@@ -133,7 +127,7 @@ it("@rudderstack/rudder-sdk-node: what it sends arrives whole, once, also over f
     () => rudder.track({ userId: "rudder-node", event: "rudder-node retried" }),
     "rudder-node retried",
   );
-  expectAllSentArrived(from);
+  expectAllArrived(rig.front.passed.slice(from), arrived(rig.sink));
   writeRow("@rudderstack/rudder-sdk-node", "Node, gzip", {
     ...seen,
     ...retried,

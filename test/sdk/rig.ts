@@ -39,7 +39,7 @@ export async function startRig(): Promise<Rig> {
     async arrivedWith(predicate) {
       const all = () => sink.accepted.flatMap(({ events }) => events);
       await until(() => all().some(predicate), {
-        timeoutMs: 60_000,
+        timeoutMs: 30_000,
         describe: () => `waiting for an event; there are ${JSON.stringify(all().map(({ event }) => event))}`,
       });
       return arrived(sink);

@@ -11,6 +11,8 @@ export function allowOrigin(request: Request, response: Response): Response {
   if (origin === null || !PRINTABLE.test(origin)) return response;
   response.headers.set("access-control-allow-origin", origin);
   response.headers.set("access-control-allow-credentials", "true");
+  // SDKs look at it on every answer, and a browser that keeps it back complains in the console.
+  response.headers.set("access-control-expose-headers", "retry-after");
   response.headers.append("vary", "origin");
   return response;
 }

@@ -150,6 +150,7 @@ describe("CORS", () => {
     expect(Object.fromEntries(response.headers)).toEqual({
       "access-control-allow-origin": "https://shop.example",
       "access-control-allow-credentials": "true",
+      "access-control-expose-headers": "retry-after",
       "access-control-allow-methods": methods,
       "access-control-allow-headers": "x-a, content-type",
       vary: "origin",

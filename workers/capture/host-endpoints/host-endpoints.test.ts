@@ -213,6 +213,7 @@ describe("with an upstream", () => {
       etag: '"1"',
       "access-control-allow-origin": "https://shop.example",
       "access-control-allow-credentials": "true",
+      "access-control-expose-headers": "retry-after",
       vary: "origin",
     });
   });
