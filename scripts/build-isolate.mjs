@@ -35,7 +35,8 @@ async function bundled(entry) {
   return outputFiles[0].text;
 }
 
-export async function buildIsolate() {
+/** Named as vitest calls a global set-up. */
+export async function setup() {
   const harness = await bundled("harness.ts");
   const fuel = await bundled("fuel-tank.ts");
   const version = createHash("sha256").update(harness).update(fuel).digest("hex").slice(0, 8);
@@ -54,7 +55,4 @@ export async function buildIsolate() {
   renameSync(unfinished, target);
 }
 
-/** For vitest. */
-export const setup = buildIsolate;
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) await buildIsolate();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await setup();
