@@ -18,6 +18,8 @@ export interface CoreOptions {
   sandbox: string;
   /** Its pid, to tell it from this one's. */
   sandboxPid: () => number;
+  /** Called after each start but the first: the process has another pid. */
+  onRestart: () => void;
   adminToken: string;
   /** 32 bytes, base64. */
   secretKey: string;
@@ -54,6 +56,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     ...instanceOptions(options),
     // The runtime comes back by itself after a crash; its objects resume only once somebody wakes them.
     unsafeHandleRuntimeRestart: async () => {
+      options.onRestart();
       if (!stopping) await core?.sweep();
     },
     workers: [

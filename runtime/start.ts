@@ -9,12 +9,15 @@ import { DataFolder } from "./data-folder.ts";
 import { readOptions, type StartOptions, USAGE } from "./options.ts";
 import { claimPorts } from "./ports.ts";
 import { printer } from "./printer.ts";
+import { childrenNamed } from "./process-table.ts";
 import { projectRoot } from "./project.ts";
 import { startSandbox } from "./sandbox-process.ts";
 import { StartError } from "./start-error.ts";
 
 /** As on Cloudflare (wrangler.toml, crons): once a minute whatever is known to hold work is woken. */
 const SWEEP_MS = 60_000;
+/** While the core starts, which tells its pid to nobody. */
+const REMEMBER_MS = 100;
 /** The console answers within milliseconds; more means that the runtime came up broken. */
 const APPLY_TIMEOUT_MS = 10_000;
 
@@ -45,14 +48,16 @@ async function start(options: StartOptions): Promise<Running> {
   const token = adminToken ?? folder.secret("admin-token", 24);
 
   let core: Core | undefined;
-  const remember = () => folder.remember([core?.pid() ?? 0, sandbox.pid()].filter((pid) => pid !== 0));
+  // All that a killed runtime would leave behind: a core that outlives it goes on working on the same databases.
+  const remember = () => folder.remember(childrenNamed("workerd"));
   const sandbox = await startSandbox({
     worker: workers.transform,
     root: projectRoot,
     port: sandboxPort,
     log,
-    onRestart: () => remember(),
+    onRestart: remember,
   });
+  const remembering = setInterval(remember, REMEMBER_MS);
   core = await startCore({
     root: projectRoot,
     workers,
@@ -68,7 +73,8 @@ async function start(options: StartOptions): Promise<Running> {
     inspectorPort: options.inspectorPort,
     vars: workerVariables(process.env),
     print,
-  });
+    onRestart: remember,
+  }).finally(() => clearInterval(remembering));
   remember();
   const running: Running = {
     capture: urlOf(options.host, port),
