@@ -130,6 +130,11 @@ describe("the write key", () => {
     expect((await decode(body, sent)).token).toBe("phc_acme");
   });
 
+  it("is the header's where the body has one with its secret left out, as Jitsu's do", async () => {
+    const body = aMessage({ writeKey: "acme:***" });
+    expect((await decode(body, { headers: { "x-write-key": "acme:secret" } })).token).toBe("acme:secret");
+  });
+
   it("may hold a colon where the whole header is the key, as Jitsu's do", async () => {
     expect((await decode(bare, { headers: { "x-write-key": "key:secret" } })).token).toBe("key:secret");
   });
