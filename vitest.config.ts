@@ -1,14 +1,52 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { build } from "esbuild";
 import { defineConfig } from "vitest/config";
 
-const workerd = (name: string) => ({
-  plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.toml", environment: name } })],
+const KV_ID = "00000000000000000000000000000000";
+const D1_ID = "00000000-0000-0000-0000-000000000000";
+
+/** Workers beside the one under test. */
+type Options = Exclude<Parameters<typeof cloudflareTest>[0], (...given: never) => unknown>;
+type Beside = NonNullable<NonNullable<Options["miniflare"]>["workers"]>;
+
+const workerd = (name: string, beside: () => Promise<Beside> = async () => []) => ({
+  plugins: [
+    cloudflareTest(async () => ({
+      wrangler: { configPath: "./wrangler.toml", environment: name },
+      miniflare: { workers: await beside() },
+    })),
+  ],
   test: {
     name: `workerd:${name}`,
     globalSetup: ["./scripts/build-isolate.mjs"],
     include: [`workers/${name}/**/*.workerd.test.ts`],
   },
 });
+
+/** The real outboxes; and no sandbox, since a lane is tested without scripts. */
+async function besideCapture(): Promise<Beside> {
+  const { outputFiles } = await build({
+    entryPoints: ["workers/deliver/index.ts"],
+    ...{ bundle: true, format: "esm", target: "esnext", write: false, external: ["cloudflare:*", "node:*"] },
+  });
+  const common = { modules: true, compatibilityDate: "2026-10-30" } as const;
+  return [
+    {
+      ...common,
+      name: "headwater-deliver",
+      script: outputFiles[0]?.text ?? "",
+      bindings: { SECRET_KEY: Buffer.alloc(32).toString("base64") },
+      durableObjects: { OUTBOXES: { className: "OutboxObject", useSQLite: true } },
+      kvNamespaces: { SNAPSHOTS: KV_ID },
+      d1Databases: { DB: D1_ID },
+    },
+    {
+      ...common,
+      name: "headwater-transform",
+      script: 'export default { fetch: () => new Response("no sandbox in this test", { status: 503 }) };',
+    },
+  ];
+}
 
 export default defineConfig({
   test: {
@@ -20,6 +58,7 @@ export default defineConfig({
           exclude: ["**/*.workerd.test.ts", "node_modules/**"],
         },
       },
+      workerd("capture", besideCapture),
       workerd("transform"),
       workerd("deliver"),
     ],

@@ -1,0 +1,118 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeAll, expect, test } from "vitest";
+import type { LaneAppend } from "../../shared/lane-api.ts";
+import type { OutboxApi } from "../../shared/outbox-api.ts";
+import { outboxStub } from "../../shared/stubs.ts";
+import type { CaptureEnv } from "./env.ts";
+import type { LaneObject } from "./lane-object.ts";
+
+const { LANES, OUTBOXES, DB, SNAPSHOTS } = env as unknown as CaptureEnv & {
+  LANES: DurableObjectNamespace<LaneObject>;
+};
+
+const laneOf = (team: string) => LANES.get(LANES.idFromName(`${team}:local:0`));
+const outboxOf = (team: string): OutboxApi => outboxStub(OUTBOXES, team, "out");
+const alarmOf = (stub: DurableObjectStub<LaneObject>) =>
+  runInDurableObject(stub, (_, { storage }) => storage.getAlarm());
+
+/** Ends the object in the middle of its work: an eviction in order would wait for a pump that waits. Its stubs break with it. */
+const crash = (stub: DurableObjectStub<LaneObject>) =>
+  runInDurableObject(stub, (_, state) => state.abort("crash")).catch(() => undefined);
+
+/** Events with these numbers as uuids. */
+function anAppend(team: string, numbers: number[]): LaneAppend {
+  const uuids = new Uint8Array(numbers.length * 16);
+  for (const [i, n] of numbers.entries()) new DataView(uuids.buffer).setUint32(i * 16, n);
+  const lines = numbers.map((n) => JSON.stringify({ uuid: `${n}`, event: "e", distinct_id: "u", properties: {} }));
+  return {
+    lane: `${team}:local:0`,
+    events: new TextEncoder().encode(lines.join("\n")),
+    uuids,
+    tokens: [[`phc_${team}`, numbers.length]],
+  };
+}
+
+async function configure(team: string): Promise<void> {
+  const destinations = [{ id: "out", kind: "terminal", settings: {} }];
+  const snapshot = { team, version: 1, lanes: 1, tokens: [], bundle: null, destinations };
+  await SNAPSHOTS.put(`team:${team}`, JSON.stringify(snapshot));
+}
+
+const delivered = (team: string) =>
+  expect.poll(async () => (await outboxOf(team).status()).book, { timeout: 10_000, interval: 50 });
+
+beforeAll(async () => {
+  await DB.batch(
+    [
+      "CREATE TABLE IF NOT EXISTS lanes (lane TEXT PRIMARY KEY, team TEXT)",
+      "CREATE TABLE IF NOT EXISTS outboxes (team TEXT, destination TEXT, PRIMARY KEY (team, destination))",
+      "CREATE TABLE IF NOT EXISTS secrets (team TEXT, destination TEXT, field TEXT, sealed TEXT)",
+      "CREATE TABLE IF NOT EXISTS teams (team TEXT PRIMARY KEY, version INTEGER)",
+      "CREATE TABLE IF NOT EXISTS team_versions (team TEXT, version INTEGER, snapshot TEXT)",
+    ].map((statement) => DB.prepare(statement)),
+  );
+});
+
+test("events go from an append through the object's own SQLite to the outbox, and the sweep learns of it", async () => {
+  await configure("whole");
+  const lane = laneOf("whole");
+  expect(await lane.append(anAppend("whole", [1, 2, 3]))).toEqual({ duplicates: 0 });
+  expect(await lane.append(anAppend("whole", [4, 3]))).toEqual({ duplicates: 1 });
+  await delivered("whole").toMatchObject({ accepted: 4, delivered: 4, pending: 0 });
+  expect(await lane.status()).toMatchObject({
+    nextSeq: 5,
+    accepted: 4,
+    duplicates: 1,
+    backlog: 0,
+    pending: { out: 0 },
+  });
+  const known = await DB.prepare("SELECT lane, team FROM lanes").all();
+  expect(known.results).toContainEqual({ lane: "whole:local:0", team: "whole" });
+});
+
+test("what was accepted is on disk before the answer, and outlives the object (invariants 1 and 2)", async () => {
+  await laneOf("late").append(anAppend("late", [1, 2]));
+  await crash(laneOf("late"));
+  expect(await laneOf("late").status()).toMatchObject({ lane: "late:local:0", team: "late", backlog: 2 });
+  await laneOf("late").append(anAppend("late", [3]));
+  await crash(laneOf("late"));
+  expect(await laneOf("late").status()).toMatchObject({ nextSeq: 4, backlog: 3 });
+});
+
+test("an object that ended with work pending resumes by its alarm alone", async () => {
+  await laneOf("alarmed").append(anAppend("alarmed", [1, 2]));
+  await crash(laneOf("alarmed"));
+  await configure("alarmed");
+  expect(await runDurableObjectAlarm(laneOf("alarmed"))).toBe(true);
+  await delivered("alarmed").toMatchObject({ accepted: 2, delivered: 2, pending: 0 });
+});
+
+test("an alarm that comes while the pump waits is followed by another one: none was left once it had fired", async () => {
+  const lane = laneOf("waiting");
+  await lane.append(anAppend("waiting", [1]));
+  await expect.poll(async () => (await lane.status()).trouble).toContain("not in the configuration");
+  expect(await runDurableObjectAlarm(lane)).toBe(true);
+  expect(await alarmOf(lane)).toBeGreaterThan(Date.now());
+  expect(await runDurableObjectAlarm(lane)).toBe(true);
+  expect(await alarmOf(lane)).toBeGreaterThan(Date.now());
+});
+
+test("uuids are known over an eviction, and so are the positions: nothing is sent or numbered twice (invariants 2 and 7)", async () => {
+  await configure("again");
+  const lane = laneOf("again");
+  await lane.append(anAppend("again", [1, 2, 3]));
+  await delivered("again").toMatchObject({ delivered: 3 });
+  await evictDurableObject(lane);
+  expect(await lane.append(anAppend("again", [2, 3, 4]))).toEqual({ duplicates: 2 });
+  await delivered("again").toMatchObject({ accepted: 4, delivered: 4, pending: 0 });
+  // At rest the last position is written without new traffic.
+  await expect.poll(() => runInDurableObject(lane, (_, { storage }) => cursorOf(storage)), { timeout: 5_000 }).toBe(4);
+  await evictDurableObject(lane);
+  expect(await lane.status()).toMatchObject({ nextSeq: 5, backlog: 0 });
+  expect((await outboxOf("again").status()).lanes).toEqual({ "again:local:0": 4 });
+});
+
+function cursorOf(storage: DurableObjectStorage): unknown {
+  return storage.sql.exec("SELECT value FROM meta WHERE key = 'cursor'").toArray()[0]?.value;
+}
