@@ -35,8 +35,8 @@ const { nothing: _nothing, list: _list, ...RUDDER_ODD } = ODD_ARRIVED;
 const named = (name: string) => (event: Event) => event.event === name;
 
 /** Opens a page with the SDK and runs its start there; `arg` reaches the script as `arg`. */
-async function start(name: string, code: string, script: string, arg: Record<string, unknown>): Promise<SdkPage> {
-  open = await site.open(name, code);
+async function start(name: string, script: string, arg: Record<string, unknown>): Promise<SdkPage> {
+  open = await site.open(name);
   await run(open, script, arg);
   return open;
 }
@@ -77,7 +77,6 @@ const DONE: Seen = { identify: true, track: true, page: true, group: true, alias
 
 describe.skipIf(!chromium.available)("in Chromium, from a page of another origin", () => {
   describe("posthog-js", () => {
-    const code = 'import posthog from "posthog-js/dist/module.no-external"; export default posthog';
     const init = `
       await new Promise((loaded) => sdk.init(arg.token, {
         api_host: arg.host, capture_pageview: false, autocapture: false, request_batching: false,
@@ -119,7 +118,7 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
       const user = `posthog ${way}`;
       const from = rig.front.passed.length;
       const host = rig.front.url + prefix;
-      const page = await start("posthog", code, init, { token: WRITE_KEY, host, options, compression });
+      const page = await start("posthog", init, { token: WRITE_KEY, host, options, compression });
       await run(page, calls, { user, way, large: LARGE });
       const events = await rig.arrivedWith(named(`${way} last`));
       expect(one(events, "$identify", user).$set).toMatchObject({ ...POSTHOG_ODD, plan: "pro" });
@@ -142,7 +141,7 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
       const way = "sendBeacon";
       const user = `posthog ${way}`;
       const from = rig.front.passed.length;
-      const page = await start("posthog", code, init, {
+      const page = await start("posthog", init, {
         token: WRITE_KEY,
         host: rig.front.url,
         options: { request_batching: true, request_queue_config: { flush_interval_ms: 5_000 } },
@@ -174,10 +173,8 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
   it("@segment/analytics-next: what it sends arrives whole, once, also over failures", async () => {
     const user = "segment-next";
     const from = rig.front.passed.length;
-    const code = 'import { AnalyticsBrowser } from "@segment/analytics-next"; export default AnalyticsBrowser';
     const page = await start(
       "segment",
-      code,
       "globalThis.analytics = sdk.load({ writeKey: arg.token, cdnURL: arg.host }); await analytics.ready();",
       { token: WRITE_KEY, host: rig.front.url },
     );
@@ -229,11 +226,8 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
   it("@rudderstack/analytics-js: what it sends arrives whole, once, also over failures", async () => {
     const user = "rudder-js";
     const from = rig.front.passed.length;
-    const code =
-      'import { RudderAnalytics } from "@rudderstack/analytics-js/bundled"; export default new RudderAnalytics()';
     const page = await start(
       "rudderstack",
-      code,
       "await new Promise((onLoaded) => sdk.load(arg.token, arg.host, { configUrl: arg.host, logLevel: 'ERROR', onLoaded }));",
       { token: WRITE_KEY, host: rig.front.url },
     );
@@ -276,11 +270,8 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
   it("@rudderstack/analytics-js, by beacons: what it sends as the page is left arrives once", async () => {
     const user = "rudder-beacon";
     const from = rig.front.passed.length;
-    const code =
-      'import { RudderAnalytics } from "@rudderstack/analytics-js/bundled"; export default new RudderAnalytics()';
     const page = await start(
       "rudderstack",
-      code,
       "await new Promise((onLoaded) => sdk.load(arg.token, arg.host, { configUrl: arg.host, logLevel: 'ERROR', useBeacon: true, onLoaded }));",
       { token: WRITE_KEY, host: rig.front.url },
     );
@@ -307,8 +298,7 @@ describe.skipIf(!chromium.available)("in Chromium, from a page of another origin
   it("@jitsu/js: what it sends arrives whole, once", async () => {
     const user = "jitsu";
     const from = rig.front.passed.length;
-    const code = 'import { jitsuAnalytics } from "@jitsu/js"; export default jitsuAnalytics';
-    const page = await start("jitsu", code, "globalThis.jitsu = sdk({ writeKey: arg.token, host: arg.host });", {
+    const page = await start("jitsu", "globalThis.jitsu = sdk({ writeKey: arg.token, host: arg.host });", {
       token: JITSU_KEY,
       host: rig.front.url,
     });

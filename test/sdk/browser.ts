@@ -1,12 +1,10 @@
 import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { build } from "esbuild";
 import { type Browser, chromium, type Page } from "playwright-core";
 
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const CANDIDATES = [
   process.env.CHROMIUM_PATH,
   "/usr/bin/chromium",
@@ -59,9 +57,9 @@ export class Site {
     return site;
   }
 
-  /** Opens a page whose `globalThis.sdk` is what the code says, such as `import x from "some-sdk"; export default x`. */
-  async open(name: string, code: string): Promise<SdkPage> {
-    this.#bundles.set(name, await bundle(code));
+  /** Opens the page of an SDK, whose script is `pages/<name>.ts`. */
+  async open(name: string): Promise<SdkPage> {
+    this.#bundles.set(name, await bundle(name));
     const context = await this.#browser.newContext();
     const page = await context.newPage();
     const complaints: string[] = [];
@@ -96,10 +94,9 @@ export class Site {
   }
 }
 
-async function bundle(code: string): Promise<string> {
-  const contents = `${code.replace("export default", "globalThis.sdk =")};`;
+async function bundle(name: string): Promise<string> {
   const { outputFiles } = await build({
-    stdin: { contents, resolveDir: ROOT },
+    entryPoints: [join(import.meta.dirname, "pages", `${name}.ts`)],
     bundle: true,
     format: "iife",
     platform: "browser",

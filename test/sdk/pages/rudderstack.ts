@@ -1,0 +1,3 @@
+import { RudderAnalytics } from "@rudderstack/analytics-js/bundled";
+
+Object.assign(globalThis, { sdk: new RudderAnalytics() });
