@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { beforeAll, expect, test } from "vitest";
 import type { LaneAppend } from "../../shared/lane-api.ts";
 import type { OutboxApi } from "../../shared/outbox-api.ts";
+import type { DestinationSnapshot } from "../../shared/snapshot.ts";
 import { outboxStub } from "../../shared/stubs.ts";
 import type { CaptureEnv } from "./env.ts";
 import type { LaneObject } from "./lane-object.ts";
@@ -21,10 +22,12 @@ const crash = (stub: DurableObjectStub<LaneObject>) =>
   runInDurableObject(stub, (_, state) => state.abort("crash")).catch(() => undefined);
 
 /** Events with these numbers as uuids. */
-function anAppend(team: string, numbers: number[]): LaneAppend {
+function anAppend(team: string, numbers: number[], more: object = {}): LaneAppend {
   const uuids = new Uint8Array(numbers.length * 16);
   for (const [i, n] of numbers.entries()) new DataView(uuids.buffer).setUint32(i * 16, n);
-  const lines = numbers.map((n) => JSON.stringify({ uuid: `${n}`, event: "e", distinct_id: "u", properties: {} }));
+  const lines = numbers.map((n) =>
+    JSON.stringify({ uuid: `${n}`, event: "e", distinct_id: "u", properties: {}, ...more }),
+  );
   return {
     lane: `${team}:local:0`,
     events: new TextEncoder().encode(lines.join("\n")),
@@ -33,8 +36,8 @@ function anAppend(team: string, numbers: number[]): LaneAppend {
   };
 }
 
-async function configure(team: string): Promise<void> {
-  const destinations = [{ id: "out", kind: "terminal", settings: {} }];
+async function configure(team: string, others: DestinationSnapshot[] = []): Promise<void> {
+  const destinations = [{ id: "out", kind: "terminal", settings: {} }, ...others];
   const snapshot = { team, version: 1, lanes: 1, tokens: [], bundle: null, destinations };
   await SNAPSHOTS.put(`team:${team}`, JSON.stringify(snapshot));
 }
@@ -111,6 +114,22 @@ test("uuids are known over an eviction, and so are the positions: nothing is sen
   await evictDurableObject(lane);
   expect(await lane.status()).toMatchObject({ nextSeq: 5, backlog: 0 });
   expect((await outboxOf("again").status()).lanes).toEqual({ "again:local:0": 4 });
+});
+
+test("new events go on at once while another destination is parked: they waited for its next try (invariant 4)", async () => {
+  const settings = { url: "http://127.0.0.1:9/", backlog: { max_bytes: 1_000_000 } };
+  await configure("parked", [{ id: "stuck", kind: "webhook", settings }]);
+  const lane = laneOf("parked");
+  // Two batches: the outbox takes the first one.
+  await lane.append(anAppend("parked", [1, 2, 3, 4], { padding: "x".repeat(400_000) }));
+  await expect.poll(async () => (await lane.status()).pending, { timeout: 4_000 }).toEqual({ out: 0, stuck: 2 });
+  const startedAt = Date.now();
+  for (let n = 5; n < 10; n++) {
+    await lane.append(anAppend("parked", [n]));
+    await delivered("parked").toMatchObject({ accepted: n, pending: 0 });
+  }
+  // An outbox that is full asks for two seconds.
+  expect(Date.now() - startedAt).toBeLessThan(1_500);
 });
 
 function cursorOf(storage: DurableObjectStorage): unknown {
