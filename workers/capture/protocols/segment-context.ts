@@ -65,8 +65,9 @@ function hostOf(url: unknown): string | undefined {
   return typeof url === "string" ? HOST.exec(url)?.[1] : undefined;
 }
 
+/** Sets the property where the value says something and the property is not there yet. */
 export function add(properties: JsonObject, property: string, value: unknown): void {
-  if (value === "" || Object.hasOwn(properties, property)) return;
-  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean")
-    properties[property] = value;
+  // Most values are missing: that is asked first.
+  if (value === undefined || value === "" || typeof value === "object") return;
+  if (!Object.hasOwn(properties, property)) properties[property] = value;
 }
