@@ -8,6 +8,7 @@ import { items, parseConfig } from "../shared/config.ts";
 import { DEFAULT_ADMISSION_LIMITS } from "../workers/capture/admission.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
 import { DEFAULT_GROUP_COMMIT_LIMITS } from "../workers/capture/group-commit.ts";
+import { hostEndpoints } from "../workers/capture/host-endpoints/registry.ts";
 import { DEFAULT_LANE_LIMITS } from "../workers/capture/lane.ts";
 import { PROTOCOLS } from "../workers/capture/protocols/registry.ts";
 import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/pump.ts";
@@ -114,6 +115,13 @@ function isConfiguration(value: unknown): boolean {
   return first !== undefined && !("version" in first[1]);
 }
 
+/** The paths of a marked table of http.md. */
+function listedPaths(marker: string): string[] {
+  const [, table] =
+    new RegExp(`<!-- ${marker}:start -->([\\s\\S]*?)<!-- ${marker}:end -->`).exec(page("http.md")) ?? [];
+  return [...table!.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => matches(cell!, /`(\/[^`]*)`/g)).sort();
+}
+
 describe("http.md", () => {
   it("has the console's routes, all and no other", () => {
     const served = [...read("workers/console/router.ts").matchAll(/method: "(\w+)", path: "([^"]+)"/g)];
@@ -124,10 +132,23 @@ describe("http.md", () => {
 
   it("has capture's paths, all and no other", () => {
     const paths = PROTOCOLS.flatMap(({ routes }) => routes.map(({ path }) => path));
-    const [, table] = /<!-- paths:start -->([\s\S]*?)<!-- paths:end -->/.exec(page("http.md")) ?? [];
-    const listed = [...table!.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell]) => matches(cell!, /`(\/[^`]*)`/g));
     const health = ["/", "/_liveness", "/_readiness"];
-    expect(listed.sort()).toEqual([...new Set([...paths, ...health])].sort());
+    expect(listedPaths("paths")).toEqual([...new Set([...paths, ...health])].sort());
+  });
+
+  it("has the paths beside events, all and no other", () => {
+    const paths = hostEndpoints(null).map(({ path }) => path);
+    expect(listedPaths("host")).toEqual(paths.sort());
+  });
+
+  it("has v1's errors, and its reasons to drop an event", () => {
+    const protocol = read("workers/capture/protocols/posthog-v1.ts");
+    const [, codes] = /const CODES[^{]*\{([\s\S]*?)\n\}/.exec(protocol) ?? [];
+    const errors = matches(codes!, /: "(\w+)"/g);
+    const event = read("workers/capture/protocols/posthog-v1-event.ts");
+    const reasons = [...matches(event, /dropped\(raw, "(\w+)"/g), ...matches(protocol, /return "(\w+)";/g)];
+    expect([errors.length > 5, reasons.length > 5]).toEqual([true, true]);
+    for (const name of [...errors, ...reasons]) expect(page("http.md")).toContain(`\`${name}\``);
   });
 
   it("has the metrics, all and no other", () => {
@@ -153,9 +174,10 @@ describe("operations.md", () => {
     expect(matches(table, /`(HEADWATER_[A-Z_]+)/g).sort()).toEqual(variables.sort());
   });
 
-  it("names worker variables that workers read", () => {
+  it("names the variables that workers read, all and no other", () => {
     const env = ["workers/capture/env.ts", "workers/deliver/env.ts"].map(read).join("");
-    for (const name of matches(page("operations.md"), /HEADWATER_VAR_([A-Z]\w+)/g)) expect(env).toContain(`${name}?`);
+    const named = matches(page("operations.md"), /HEADWATER_VAR_([A-Z]\w+)/g);
+    expect(named.sort()).toEqual(matches(env, /^ {2}(\w+)\?: string;/gm).sort());
   });
 
   it("has limits as the code has them", () => {
