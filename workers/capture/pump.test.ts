@@ -5,6 +5,7 @@ import type { OutboxAppended } from "../../shared/outbox-api.ts";
 import type { TeamSnapshot } from "../../shared/snapshot.ts";
 import { FakeClock } from "../../shared/testing/fake-clock.ts";
 import { nodeSql } from "../../shared/testing/node-sql.ts";
+import { newEvents } from "../deliver/new-events.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { LaneStore } from "./lane-store.ts";
 import { Pump, type PumpDeps } from "./pump.ts";
@@ -37,6 +38,8 @@ class FakeOutbox {
     if (this.state === "unreachable") throw new Error("connection lost");
     if (this.state === "full") return { status: "full", through: this.through ?? append.after, retryAfterMs: 1_000 };
     if (this.through !== null && append.after > this.through) return { status: "gap", through: this.through };
+    // Refuses what an outbox refuses: lines and seqs that do not match.
+    newEvents({ lane: "acme:local:0", ...append }, this.through ?? append.after);
     const lines = decodeLines(append.events);
     for (const [i, line] of lines.entries()) {
       const seq = append.seqs?.[i] ?? append.after + 1 + i;

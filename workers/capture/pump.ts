@@ -292,5 +292,5 @@ interface Step extends Transformed {
 function expiredShare(after: number, until: number): ReturnType<typeof shareOf> {
   const through = Math.min(until, after + EXPIRED_COUNT);
   const expired = Array.from({ length: through - after }, (_, i) => after + 1 + i);
-  return { after, through, events: new Uint8Array(0), seqs: null, tokens: [], dropped: [], filtered: [], expired };
+  return { after, through, events: new Uint8Array(0), seqs: [], tokens: [], dropped: [], filtered: [], expired };
 }
