@@ -118,6 +118,8 @@ export class Pump {
       ahead = null;
       if (step !== null) {
         ahead = this.#next(step.batch.through);
+        // Met where it is awaited; where the delivery fails first nobody awaits it any more.
+        ahead.catch(() => {});
         await this.#deliver(step);
         for (let turn = 0; turn < YIELDED_TURNS_COUNT; turn++) await this.#deps.turn();
       }
