@@ -177,6 +177,8 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
     if (team !== null) {
       this.#team = team;
       this.#store.setName("team", team);
+      // It could not be registered while nobody knew its team, and no append may ever come again.
+      if (!this.#registered) this.ctx.waitUntil(this.#register());
     }
     return team;
   }

@@ -132,6 +132,20 @@ test("new events go on at once while another destination is parked: they waited 
   expect(Date.now() - startedAt).toBeLessThan(1_500);
 });
 
+test("what was accepted while no configuration could be read goes to its team once one can, and the sweep learns of it", async () => {
+  const lane = LANES.get(LANES.idFromName("?phc_open:local:0"));
+  // D1 has no table of tokens here, so nobody can say whose this is.
+  await lane.append({ ...anAppend("open", [1, 2]), lane: "?phc_open:local:0" });
+  await expect.poll(async () => (await lane.status()).trouble).toContain("cannot be read");
+  await configure("open");
+  await SNAPSHOTS.put("token:phc_open", JSON.stringify({ team: "open", lanes: 1, version: 1 }));
+  await delivered("open").toMatchObject({ accepted: 2, delivered: 2, pending: 0 });
+  expect(await lane.status()).toMatchObject({ team: "open", backlog: 0, trouble: null });
+  await expect
+    .poll(async () => (await DB.prepare("SELECT lane, team FROM lanes").all()).results, { timeout: 3_000 })
+    .toContainEqual({ lane: "?phc_open:local:0", team: "open" });
+});
+
 function cursorOf(storage: DurableObjectStorage): unknown {
   return storage.sql.exec("SELECT value FROM meta WHERE key = 'cursor'").toArray()[0]?.value;
 }
