@@ -10,7 +10,7 @@ const part = (line: string, token = "phc_a") => ({
 });
 
 /** Timers that fire when told to, and appends that settle when told to. */
-function aGroupCommit(limits = { windowMs: 2, timeoutMs: 100, groupBytes: 1_000 }) {
+function aGroupCommit(limits = { windowMs: 2, busyWindowMs: 6, timeoutMs: 100, groupBytes: 1_000 }) {
   const timers: { ms: number; fire: () => void; cancelled: boolean }[] = [];
   const appends: { append: LaneAppend; settle: { resolve(): void; reject(error: Error): void } }[] = [];
   const commit = new GroupCommit(
@@ -99,7 +99,7 @@ describe("GroupCommit", () => {
   });
 
   it("closes a group that is full", async () => {
-    const { join, appends, fire } = aGroupCommit({ windowMs: 2, timeoutMs: 100, groupBytes: 2 });
+    const { join, appends, fire } = aGroupCommit({ windowMs: 2, busyWindowMs: 6, timeoutMs: 100, groupBytes: 2 });
     void join("a", "1");
     void join("a", "2");
     void join("a", "3");
@@ -120,5 +120,25 @@ describe("GroupCommit", () => {
     expect(appends.map(({ append }) => decodeLines(append.events))).toEqual([["3"]]);
     appends[0]?.settle.resolve();
     await expect(next).resolves.toBeUndefined();
+  });
+
+  it("gathers on while an append of the lane is under way, for a bounded time", async () => {
+    const { join, appends, fire } = aGroupCommit();
+    void join("a", "1");
+    await fire(2);
+    void join("a", "2");
+    await fire(2);
+    void join("a", "3");
+    void join("b", "4");
+    await fire(2);
+    expect(appends.map(({ append }) => decodeLines(append.events))).toEqual([["1"], ["4"]]);
+    await fire(2);
+    expect(appends.map(({ append }) => decodeLines(append.events))).toEqual([["1"], ["4"], ["2", "3"]]);
+    void join("a", "5");
+    await fire(2);
+    for (const { settle } of appends) settle.resolve();
+    await settled();
+    await fire(2);
+    expect(appends.map(({ append }) => decodeLines(append.events)).at(-1)).toEqual(["5"]);
   });
 });

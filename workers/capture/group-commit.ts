@@ -23,13 +23,23 @@ export interface GroupCommitDeps {
 export interface GroupCommitLimits {
   /** How long a leader waits for company: short beside a round trip, long enough for a busy isolate to gather dozens. */
   windowMs: number;
+  /**
+   * While an append of the lane is under way a leader gathers on, up to this: under load one fsync then serves what has come in
+   * during the one before. A bound, because a leader may wait on nothing but its own timer.
+   */
+  busyWindowMs: number;
   /** How long a request waits for its append before its client is told to try again: below the 10 s time-out of the SDKs. */
   timeoutMs: number;
   /** A group closes at this size, a lane's row: an fsync for a megabyte is cheap, and the lane need not look for lines to split at. */
   groupBytes: number;
 }
 
-export const DEFAULT_GROUP_COMMIT_LIMITS: GroupCommitLimits = { windowMs: 2, timeoutMs: 8_000, groupBytes: 1_000_000 };
+export const DEFAULT_GROUP_COMMIT_LIMITS: GroupCommitLimits = {
+  windowMs: 2,
+  busyWindowMs: 20,
+  timeoutMs: 8_000,
+  groupBytes: 1_000_000,
+};
 
 /** One request's events for one lane. */
 export interface Part {
@@ -62,6 +72,8 @@ export class GroupCommit {
   readonly #deps: GroupCommitDeps;
   readonly #limits: GroupCommitLimits;
   readonly #open = new Map<string, Group>();
+  /** Appends under way, by lane. */
+  readonly #appending = new Map<string, number>();
 
   constructor(deps: GroupCommitDeps, limits: GroupCommitLimits = DEFAULT_GROUP_COMMIT_LIMITS) {
     this.#deps = deps;
@@ -99,13 +111,34 @@ export class GroupCommit {
   /** Never rejects: the group's promise carries the outcome. */
   async #lead(lane: string, group: Group): Promise<void> {
     try {
-      await this.#deps.timer(this.#limits.windowMs).done;
+      await this.#gather(lane, group);
       if (this.#open.get(lane) === group) this.#open.delete(lane);
-      await this.#withTimeout(this.#deps.append(merge(lane, group.parts)));
+      await this.#withTimeout(this.#append(lane, group));
       group.settle.resolve();
     } catch (error) {
       if (this.#open.get(lane) === group) this.#open.delete(lane);
       group.settle.reject(error);
+    }
+  }
+
+  /** Until the group is full, or nothing speaks against sending it off. */
+  async #gather(lane: string, group: Group): Promise<void> {
+    const { windowMs, busyWindowMs } = this.#limits;
+    for (let waited = 0; waited < busyWindowMs; waited += windowMs) {
+      await this.#deps.timer(windowMs).done;
+      const isFull = this.#open.get(lane) !== group;
+      if (isFull || !this.#appending.has(lane)) return;
+    }
+  }
+
+  async #append(lane: string, group: Group): Promise<void> {
+    this.#appending.set(lane, (this.#appending.get(lane) ?? 0) + 1);
+    try {
+      await this.#deps.append(merge(lane, group.parts));
+    } finally {
+      const left = (this.#appending.get(lane) ?? 1) - 1;
+      if (left === 0) this.#appending.delete(lane);
+      else this.#appending.set(lane, left);
     }
   }
 
