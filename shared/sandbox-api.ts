@@ -15,6 +15,11 @@
 export interface RunResult {
   /** For each event line, the index of the input that it came from, ascending; null where every input gave exactly one. */
   sources: number[] | null;
+  /**
+   * Inputs that were run: the first ones, where what they became is all that one answer holds. The others are to come again, and
+   * nothing here is about them. Absent: all were.
+   */
+  ran?: number;
   /** Indexes of inputs that a script dropped. */
   dropped: number[];
   /** By destination id with a filter: ascending indexes of the event LINES that it takes. */

@@ -12,7 +12,9 @@
  */
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
+import { lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
+import { sliceRuns } from "../../shared/runs.ts";
 import type { Progress } from "../../shared/sandbox-api.ts";
 import type { Bundle, TeamSnapshot } from "../../shared/snapshot.ts";
 import type { Lane, LaneBatch } from "./lane.ts";
@@ -179,7 +181,7 @@ export class Pump {
             this.#store.countScript(bundle.hash, script, { errors, lastError: message });
           }
         }
-        return { batch, run };
+        return { batch: run.result.ran === undefined ? batch : firstOf(batch, run.result.ran), run };
       }
       if (run.outcome === "broken") return { trouble: `the team's scripts do not load: ${run.message}` };
       if (!run.started) return { trouble: `the sandbox cannot be reached: ${run.message}` };
@@ -288,6 +290,16 @@ export class Pump {
 
 interface Step extends Transformed {
   snapshot: TeamSnapshot;
+}
+
+/** The first `count` events of a batch. */
+function firstOf(batch: LaneBatch, count: number): LaneBatch {
+  return {
+    after: batch.after,
+    through: batch.after + count,
+    events: sliceLines(batch.events, lineStarts(batch.events), 0, count),
+    tokens: sliceRuns(batch.tokens, 0, count),
+  };
 }
 
 /** The log no longer has these seqs: the replay window's cap took them while the destination was parked. */

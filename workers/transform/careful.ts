@@ -1,6 +1,7 @@
 import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
 import type { Progress, RunResult, ScriptError, ScriptLog } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
+import { DEFAULT_CHAIN_LIMITS } from "./isolate/chain.ts";
 import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
 
 export interface CarefulRun {
@@ -24,16 +25,21 @@ export async function runCarefully(run: CarefulRun): Promise<void> {
   const logs: ScriptLog[] = [];
   const sources: number[] = [];
   const lines: string[] = [];
+  let [ran, chars] = [0, 0];
   for (const [index, input] of inputs.entries()) {
+    if (chars > DEFAULT_CHAIN_LIMITS.outputChars) break;
+    ran = index + 1;
     const outputs = await oneEvent(run, index, input, result.errors, logs);
     if (outputs.length === 0) result.dropped.push(index);
     for (const line of outputs) {
       sources.push(index);
       lines.push(line);
+      chars += line.length + 1;
     }
   }
   result.matches = await run.isolate.match(lines);
-  if (sources.length !== inputs.length || sources.some((source, i) => source !== i)) result.sources = sources;
+  if (ran < inputs.length) result.ran = ran;
+  if (sources.length !== ran || sources.some((source, i) => source !== i)) result.sources = sources;
   if (logs.length > 0) result.logs = logs;
   await run.body.write(encodeLines([JSON.stringify(result), ...lines]));
 }

@@ -9,7 +9,7 @@ import { Chain, DEFAULT_CHAIN_LIMITS, type Skips } from "./chain.ts";
 import { drain, emptiedAt, refill } from "./fuel-tank.ts";
 
 const UUID = "01890a5d-ac96-774b-bcce-b302099a8057";
-const limits = { eventSteps: 1_000, batchSteps: 10_000, loadSteps: 1_000, outputs: 5 };
+const limits = { eventSteps: 1_000, batchSteps: 10_000, loadSteps: 1_000, outputs: 5, outputChars: 100_000 };
 
 /** A chain of scripts, each given as the body of `transform(event, ctx)`, or as a whole module. */
 function chainOf(codes: string[], filters: Record<string, Filter> = {}, inputs: Record<string, unknown> = {}): Chain {
@@ -50,6 +50,24 @@ describe("a chain", () => {
       ["a", "acme!"],
       ["b", "acme!"],
     ]);
+  });
+
+  it("ends a batch early where what it has become fills an answer, and says how far it came", async () => {
+    const chain = chainOf(["return event.event === 'drop' ? null : [event, event, event];"]);
+    const events = ["a", "drop", "b", "c", "d", "e", "f"].map((event) =>
+      anEvent({ event, properties: { p: "x".repeat(10_000) } }),
+    );
+    const { result, events: outputs } = await run(chain, events);
+    expect(result).toMatchObject({ ran: 5, dropped: [1], sources: [0, 0, 0, 2, 2, 2, 3, 3, 3, 4, 4, 4] });
+    expect(outputs.map(({ event }) => event).join("")).toBe("aaabbbcccddd");
+  });
+
+  it("refuses outputs of one event that fill more than an answer together", async () => {
+    const { error, event } = await runOne(
+      "const big = { ...event, properties: { p: 'x'.repeat(40000) } }; return [big, big, big];",
+    );
+    expect(error).toBe("returned events of more than 100000 characters together");
+    expect(event.properties.$transformations_failed).toEqual(["s0"]);
   });
 
   it("passes lines on untouched without scripts, and filters them all the same", async () => {

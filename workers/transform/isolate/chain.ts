@@ -42,6 +42,8 @@ export interface ChainLimits {
   loadSteps: number;
   /** Events that one event may become. */
   outputs: number;
+  /** Characters of what one event may become, and beyond which a batch ends early. */
+  outputChars: number;
 }
 
 /** An endless loop that does little ends after 1 to 5 ms. An ordinary script takes a few thousand steps. */
@@ -50,6 +52,8 @@ export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
   batchSteps: 20_000_000,
   loadSteps: 10_000_000,
   outputs: 100,
+  // Twice of it, three bytes a character, is below the 32 MiB that may pass between isolates.
+  outputChars: 5_000_000,
 };
 
 export interface ChainScript {
@@ -161,7 +165,9 @@ export class Chain {
     const batch = this.#begin(skips);
     const lines = text === "" ? [] : text.split("\n");
     const parsed = this.#scripts.length > 0 || this.#tests.length > 0;
-    for (let i = 0; i < lines.length; i++) {
+    let ran = 0;
+    for (let i = 0; i < lines.length && batch.lines.length <= this.#limits.outputChars; i++) {
+      ran = i + 1;
       const line = lines[i] as string;
       this.#index = i;
       if (!parsed) {
@@ -173,11 +179,12 @@ export class Chain {
       if (batch.sources.length === before) batch.dropped.push(i);
     }
     const result: RunResult = {
-      sources: parsed && !isEachOnce(batch.sources, lines.length) ? batch.sources : null,
+      sources: parsed && !isEachOnce(batch.sources, ran) ? batch.sources : null,
       dropped: batch.dropped,
       matches: this.#matches(batch),
       errors: batch.errors.list(),
     };
+    if (ran < lines.length) result.ran = ran;
     if (batch.logs.list.length > 0) result.logs = batch.logs.list;
     return { result, lines: batch.lines };
   }
@@ -287,12 +294,17 @@ export class Chain {
       throw new OutputError(`returned ${returned.length} events: at most ${this.#limits.outputs} are possible`);
     }
     const outputs: Output[] = [];
+    let chars = 0;
     for (let i = 0; i < returned.length; i++) {
       const item: unknown = returned[i];
       if (item === null || item === undefined) continue;
       const position = outputs.length;
       const uuid = position === 0 ? identity.uuid : deriveUuid(identity.uuid, k, position);
       const line = asLine(asEvent(item, { ...identity, uuid }), length);
+      chars += line.length;
+      if (chars > this.#limits.outputChars) {
+        throw new OutputError(`returned events of more than ${this.#limits.outputChars} characters together`);
+      }
       // The same object twice is two events: from here on each is what its own line says.
       outputs.push({ event: parse(line) as Event, line });
     }
