@@ -1,7 +1,16 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { messageOf } from "../shared/errors.ts";
 import { projectRoot } from "./project.ts";
@@ -49,6 +58,16 @@ export async function buildWorkers(root: string = projectRoot): Promise<BuiltWor
   }
   removeOldBuilds(join(root, "dist"));
   return workers;
+}
+
+/** Called now and then while a runtime uses the build: later builds then leave it alone. */
+export function keepBuild(workers: BuiltWorkers, root: string = projectRoot): void {
+  const now = new Date();
+  try {
+    utimesSync(join(root, dirname(dirname(workers.transform.main))), now, now);
+  } catch {
+    // Gone, or not ours: what needs it says so.
+  }
 }
 
 function removeOldBuilds(dist: string): void {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { isAlive, killOrphan, type ProcessMark, processMark } from "./process-table.ts";
 import { StartError } from "./start-error.ts";
@@ -59,6 +59,9 @@ export class DataFolder {
   /** Notes the processes that must not outlive this one. */
   remember(children: number[]): void {
     const marks = { runtime: processMark(process.pid), children: children.map(processMark) };
-    writeFileSync(join(this.path, "processes.json"), JSON.stringify(marks));
+    const file = join(this.path, "processes.json");
+    // Whole or not at all: a full disk must not take away what was noted before.
+    writeFileSync(`${file}.new`, JSON.stringify(marks));
+    renameSync(`${file}.new`, file);
   }
 }

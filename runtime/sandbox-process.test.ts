@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -53,10 +53,10 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-function start(limits = {}): Promise<Sandbox> {
+function start(limits = {}, root = dir): Promise<Sandbox> {
   return startSandbox({
     worker: { main: "index.js", compatibilityDate: "2026-10-30", compatibilityFlags: [] },
-    root: dir,
+    root,
     port: 0,
     log: (entry) => log.push(entry),
     limits,
@@ -238,6 +238,26 @@ describe("the sandbox process", () => {
         expect(log.at(-1)).toMatchObject({ message: "sandbox exited" });
       } finally {
         await unlimited.stop();
+      }
+    },
+    CASE_TIMEOUT_MS,
+  );
+
+  it(
+    "is tried again where it cannot be started again: the runtime ended of that, and left its core behind",
+    async () => {
+      const root = mkdtempSync(join(tmpdir(), "headwater-sandbox-"));
+      cpSync(dir, root, { recursive: true });
+      const moved = await start({ backoffMs: 50 }, root);
+      try {
+        renameSync(root, `${root}-away`);
+        process.kill(moved.pid(), "SIGKILL");
+        while (log.at(-1)?.message !== "sandbox cannot be started") await sleep(20);
+        renameSync(`${root}-away`, root);
+        await restarted(moved, 0);
+      } finally {
+        await moved.stop();
+        rmSync(root, { recursive: true, force: true });
       }
     },
     CASE_TIMEOUT_MS,

@@ -1,5 +1,6 @@
 import { get } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
+import { messageOf } from "../shared/errors.ts";
 import {
   type Action,
   DEFAULT_SUPERVISOR_LIMITS,
@@ -101,7 +102,8 @@ class Supervisor {
       this.#process?.kill();
       return;
     }
-    const started = new SandboxProcess(this.#options);
+    const started = this.#spawn();
+    if (started === null) return;
     this.#process = started;
     this.#starts++;
     this.#see({ kind: "started" });
@@ -115,6 +117,19 @@ class Supervisor {
       this.#log("warn", "sandbox exited", { pid: started.pid, cause, lastLines });
       this.#see({ kind: "exited" });
     });
+  }
+
+  /** Null where it cannot even be started: the disk is full, say. It counts as one that ended at once, and is tried again ever later. */
+  #spawn(): SandboxProcess | null {
+    try {
+      return new SandboxProcess(this.#options);
+    } catch (error) {
+      if (!this.#everHealthy) throw error;
+      this.#log("error", "sandbox cannot be started", { error: messageOf(error) });
+      this.#see({ kind: "started" });
+      this.#see({ kind: "exited" });
+      return null;
+    }
   }
 
   #tick(): void {

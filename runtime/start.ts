@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setInterval } from "node:timers";
 import { AppError, messageOf } from "../shared/errors.ts";
-import { buildWorkers } from "./build.ts";
+import { buildWorkers, keepBuild } from "./build.ts";
 import { loadConfigFile, writeExampleConfig } from "./config-file.ts";
 import { type Core, startCore } from "./core.ts";
 import { DataFolder } from "./data-folder.ts";
@@ -45,11 +45,19 @@ async function start(options: StartOptions): Promise<Running> {
     { host: "127.0.0.1", port: 0, flag: "--port" },
   ])) as [number, number, number];
   const workers = await buildWorkers();
+  keepBuild(workers);
   const token = adminToken ?? folder.secret("admin-token", 24);
 
   let core: Core | undefined;
   // All that a killed runtime would leave behind: a core that outlives it goes on working on the same databases.
-  const remember = () => folder.remember(childrenNamed("workerd"));
+  const remember = () => {
+    try {
+      folder.remember(childrenNamed("workerd"));
+    } catch (error) {
+      // A full disk is no reason to end.
+      log({ level: "error", message: `the processes of this runtime could not be noted: ${messageOf(error)}` });
+    }
+  };
   const sandbox = await startSandbox({
     worker: workers.transform,
     root: projectRoot,
@@ -87,7 +95,10 @@ async function start(options: StartOptions): Promise<Running> {
       await sandbox.stop();
     },
   };
-  const sweeping = setInterval(() => void core?.sweep(), SWEEP_MS);
+  const sweeping = setInterval(() => {
+    keepBuild(workers);
+    void core?.sweep();
+  }, SWEEP_MS);
   try {
     await apply(running, document);
   } catch (error) {
