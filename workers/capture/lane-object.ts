@@ -69,7 +69,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
     if (env.ADMISSION_FREE_EVENTS !== undefined) limits.freeEvents = Number(env.ADMISSION_FREE_EVENTS);
     const admission = {
       backlog: () => this.#lane.backlog,
-      pumping: () => this.#pump.trouble === null,
+      pumping: () => this.#pump.isRunning && this.#pump.trouble === null,
       timer: runtimeTimer,
     };
     this.#admission = new Admission(admission, limits);
