@@ -130,8 +130,8 @@ export class Host {
         const answer = await this.#within(RUN_TIMEOUT_MS, isolate.run(events, skips), "the batch does not end");
         await this.#within(BODY_TIMEOUT_MS, body.write(answer), "the answer is not being read");
       }
+      // The end of the body leaves while the next batch waits for its headers to leave.
       await this.#within(BODY_TIMEOUT_MS, body.close(), "the answer is not being read");
-      await flush();
     } catch (error) {
       logLine("batch could not be run", bundle, events.length, error);
       // A script may have broken its isolate for good.
