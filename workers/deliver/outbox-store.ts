@@ -183,21 +183,29 @@ export class OutboxStore {
     return (row as { id: number }).id;
   }
 
-  /** The first chunks behind `id`: one, or as many small ones as weigh `maxBytes` together. Walked lazily. */
+  /**
+   * The first chunks behind `id`: one, or as many small ones as weigh `maxBytes` together. Which ones is asked first: a query that is
+   * not read to its end keeps its row, up to a megabyte, until the garbage collector finds it.
+   */
   chunksAfter(id: number, maxBytes: number): Chunk[] {
-    const rows = this.#sql.query<ChunkRow>(
-      `SELECT id, accepted_at, count, bytes, tokens, events FROM chunks WHERE id > ? ORDER BY id LIMIT ${MAX_READ_ROWS}`,
-      id,
-    );
-    const chunks: Chunk[] = [];
-    let total = 0;
-    for (const row of rows) {
-      const { id: chunk, accepted_at: acceptedAt, count, bytes } = row;
-      chunks.push({ id: chunk, acceptedAt, count, bytes, tokens: JSON.parse(row.tokens), events: blob(row.events) });
-      total += bytes;
+    const sizes = "SELECT id, bytes FROM chunks WHERE id > ? ORDER BY id LIMIT ?";
+    let heads = [...this.#sql.query<{ id: number; bytes: number }>(sizes, id, 1)];
+    if (heads[0] === undefined) return [];
+    if (heads[0].bytes < maxBytes)
+      heads = [...this.#sql.query<{ id: number; bytes: number }>(sizes, id, MAX_READ_ROWS)];
+    let [last, total] = [0, 0];
+    for (const head of heads) {
+      last = head.id;
+      total += head.bytes;
       if (total >= maxBytes) break;
     }
-    return chunks;
+    const rows = this.#sql.query<ChunkRow>(
+      "SELECT id, accepted_at, count, bytes, tokens, events FROM chunks WHERE id > ? AND id <= ? ORDER BY id",
+      ...[id, last],
+    );
+    return [...rows].map(({ id: chunk, accepted_at: acceptedAt, count, bytes, tokens, events }) => {
+      return { id: chunk, acceptedAt, count, bytes, tokens: JSON.parse(tokens), events: blob(events) };
+    });
   }
 
   /** When the first chunk behind `id` was accepted. */
