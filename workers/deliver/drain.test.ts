@@ -75,6 +75,23 @@ test("Retry-After is waited for, and throttling stops the others without opening
   expect(rig.outbox.book()).toMatchObject({ delivered: 2 });
 });
 
+test("who says that a destination is well again need not wait for the breaker's cool-down", async () => {
+  const rig = new OutboxRig(aDestination({ concurrency: 1, batch: { max_events: 1 } }));
+  rig.answer = () => FAILED;
+  rig.append(anAppend(0, 20));
+  await rig.advance(10_000);
+  expect(rig.drain.condition().breaker).toBe("open");
+  rig.answer = () => DELIVERED;
+  const before = rig.requests.length;
+  rig.drain.kick();
+  await rig.settled();
+  expect(rig.requests.length).toBe(before);
+  rig.drain.trust();
+  rig.drain.kick();
+  await rig.settled();
+  expect(rig.requests.length).toBeGreaterThan(before);
+});
+
 test("the breaker opens after failures in a row, sends nothing while open, and closes with a good probe", async () => {
   const rig = new OutboxRig(aDestination({ concurrency: 1, batch: { max_events: 1 } }));
   rig.answer = () => FAILED;

@@ -74,6 +74,11 @@ export class Drain {
     this.#deps.schedule(earliest(until, this.#reload.at));
   }
 
+  /** Somebody says that the destination is well again: an open breaker does not wait for its cool-down. */
+  trust(): void {
+    this.#breaker = CLOSED;
+  }
+
   /** Reads the configuration again, then kicks. Where that fails the one before stays in force and it tries again. */
   load(): Promise<void> {
     const identity = this.#deps.outbox.identity();

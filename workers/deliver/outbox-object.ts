@@ -87,6 +87,8 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   }
 
   async replay(selection: api.DeadLetterSelection): Promise<{ replayed: number }> {
+    // With a short maximum age what is replayed would die again before the next probe.
+    this.#drain.trust();
     const replayed = await replayDeadLetters(this.#outbox, selection, () => scheduler.wait(0));
     this.#resume();
     return { replayed };
