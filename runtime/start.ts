@@ -21,6 +21,9 @@ const REMEMBER_MS = 100;
 /** The console answers within milliseconds; more means that the runtime came up broken. */
 const APPLY_TIMEOUT_MS = 10_000;
 
+/** Variables that hold an amount, by the unit in their names. */
+const NUMERIC_VARIABLE = /_(MS|BYTES|EVENTS)$/;
+
 interface Running {
   capture: string;
   console: string;
@@ -125,7 +128,13 @@ function workerVariables(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env)
       .filter(([name, value]) => name.startsWith(prefix) && value !== undefined)
-      .map(([name, value]) => [name.slice(prefix.length), value as string]),
+      .map(([name, value]) => {
+        // A limit that is no number would be no limit.
+        if (NUMERIC_VARIABLE.test(name) && !/^\d+$/.test(value as string)) {
+          throw new StartError(`${name} must be a whole number, not "${value}"`);
+        }
+        return [name.slice(prefix.length), value as string];
+      }),
   );
 }
 

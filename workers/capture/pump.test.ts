@@ -207,6 +207,22 @@ describe("Pump", () => {
     expect([lane.cursor, lane.backlog, lane.backlogBytes, state.moved]).toEqual([10, 0, 0, 10]);
   });
 
+  it("asks for a parked destination of a team that is gone once a second, and not without pause", async () => {
+    const { lane, pump, outboxes, state, clock } = aPump({ retainBytes: 0 });
+    (outboxes.hook as FakeOutbox).state = "full";
+    append(lane, numbers(1));
+    let asked = 0;
+    const started = clock.now();
+    state.onWait = () => {
+      if (lane.backlog > 0) return;
+      state.snapshot = null as unknown as TeamSnapshot;
+      if (++asked === 20) throw new Error("enough");
+    };
+    await expect(pump.kick()).rejects.toThrow("enough");
+    expect(clock.now() - started).toBeGreaterThan(15_000);
+    expect(lane.parked.size).toBe(1);
+  });
+
   it("waits while the sandbox is away, and says so", async () => {
     let tries = 0;
     const troubles: (string | null)[] = [];

@@ -268,7 +268,10 @@ export class Pump {
     const step = batch === null ? null : await this.#transform(batch, false);
     const snapshot = step?.snapshot ?? (await this.#deps.snapshot().catch(() => null));
     // Without its configuration nothing is known of the destination, not even that it is gone.
-    if (snapshot === null) return false;
+    if (snapshot === null) {
+      this.#parkedUntil.set(destination, this.#deps.clock.now() + PARK_MS);
+      return false;
+    }
     let reached = cursor;
     if (snapshot.destinations.some(({ id }) => id === destination)) {
       // Rows between where it stands and where the log begins are gone.
