@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { items, parseConfig, secretsIn } from "../shared/config.ts";
+import { items, parseConfig, scriptsIn, secretsIn } from "../shared/config.ts";
 import { ConfigError, type ConfigProblem } from "../shared/config-error.ts";
 import { messageOf } from "../shared/errors.ts";
 import { isObject } from "../shared/secret-fields.ts";
@@ -51,8 +51,9 @@ function parseJson(path: string, text: string): unknown {
 /** Puts the content of each `file` beside it as `code`; `file` stays as the script's name in errors. */
 function inlineScripts(value: unknown, folder: string, problems: ConfigProblem[]): void {
   for (const [t, team] of items(value, "teams")) {
-    for (const [s, script] of items(team, "transformations")) {
-      const path = `teams[${t}].transformations[${s}]`;
+    const modules = [...items(team, "modules")].map(([m, script]) => ({ script, path: `modules[${m}]` }));
+    for (const { script, path: inTeam } of [...modules, ...scriptsIn(team)]) {
+      const path = `teams[${t}].${inTeam}`;
       if (script.file === undefined) {
         if (script.code === undefined)
           problems.push({ path: `${path}.code`, message: "give the script as file or as code" });
@@ -83,14 +84,14 @@ function resolveSecrets(
   env: Readonly<Record<string, string | undefined>>,
   problems: ConfigProblem[],
 ): void {
-  for (const { path, field, value: secret, destination } of secretsIn(value, destinationKinds)) {
+  for (const { path, field, value: secret, holder } of secretsIn(value, destinationKinds)) {
     const name = /^env:(.*)$/s.exec(secret)?.[1];
     if (name === undefined) continue;
     const resolved = env[name];
     if (resolved === undefined || resolved === "") {
       problems.push({ path, message: `the environment variable ${name} is not set` });
     } else {
-      assign(destination, field, resolved);
+      assign(holder, field, resolved);
     }
   }
 }

@@ -1,6 +1,22 @@
 import { z } from "zod";
 import type { DestinationKind } from "../workers/deliver/destinations/destination.ts";
 import { ConfigError, type ConfigProblem, pathText } from "./config-error.ts";
+import {
+  type DestinationScriptConfig,
+  DestinationScriptSchema,
+  type ModuleConfig,
+  moduleSchema,
+  type TransformationConfig,
+  transformationSchema,
+} from "./config-scripts.ts";
+import {
+  type QuotaConfig,
+  QuotaSchema,
+  type RestrictionConfig,
+  RestrictionSchema,
+  type SourceConfig,
+  sourceSchema,
+} from "./config-sources.ts";
 import type { Filter } from "./filter.ts";
 import { FilterSchema } from "./filter-schema.ts";
 import { isObject, valueAt } from "./secret-fields.ts";
@@ -9,16 +25,17 @@ import { isObject, valueAt } from "./secret-fields.ts";
 const LANES_MAX_COUNT = 64;
 /** PostHog's own bound, so that every token that an SDK may send can be configured. */
 const TOKEN_MAX_BYTES = 64;
-/** A team's compiled snapshot has to fit one D1 row and one KV value next to everything else. */
-const CODE_MAX_CHARACTERS = 262_144;
 const NAME_MAX_CHARACTERS = 200;
 /** Keeps one team's chain inside one isolate program and its fan-out inside one pump round. */
 const TRANSFORMATIONS_MAX_COUNT = 64;
 const DESTINATIONS_MAX_COUNT = 64;
 const TOKENS_MAX_COUNT = 100;
+const SOURCES_MAX_COUNT = 100;
+const RESTRICTIONS_MAX_COUNT = 100;
+const MODULES_MAX_COUNT = 64;
 
 /** Fields of the plan that this version does not have; a reader of the design may well try them. */
-const NOT_YET = new Set(["quota", "quotas", "sources", "modules", "alerts", "retention", "schedule"]);
+const NOT_YET = new Set(["alerts", "retention", "schedule"]);
 
 const ID_RULE = "lower-case letters, digits, - and _, starting with a letter or digit, at most 63 characters";
 
@@ -48,40 +65,20 @@ function tokenProblem(token: string): string | null {
   return null;
 }
 
-const TransformationSchema = z.strictObject({
-  id: IdSchema.describe("Names the script in errors, logs and metrics; unique in the team."),
-  file: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("Path of the script, relative to this file. TypeScript or JavaScript. Either file or code."),
-  code: z
-    .string("give the script as `code`; a `file` is read by the command line, next to the configuration file")
-    .min(1)
-    .max(CODE_MAX_CHARACTERS)
-    .describe("The script itself, instead of a file."),
-  on_error: z
-    .literal("pass")
-    .default("pass")
-    .describe("What becomes of an event that the script throws on. pass: it goes on unchanged, marked."),
-  inputs: z
-    .record(z.string(), z.unknown())
-    .default({})
-    .describe("Settings that the script reads as ctx.inputs. Any JSON; not for secrets."),
-});
-
 export const DestinationBaseSchema = z.strictObject({
   id: IdSchema.describe("Names the destination in the API, logs and metrics; unique in the team."),
   filter: FilterSchema.optional().describe("Which events it takes; all without one."),
+  transformation: DestinationScriptSchema.optional().describe(
+    "Shapes what is sent here: runs after the team's transformations, on the events that the filter takes.",
+  ),
 });
-
-type TransformationConfig = z.infer<typeof TransformationSchema>;
 
 /** A destination's entry: id, kind, filter, and beside them the settings of its kind. */
 export interface DestinationConfig {
   id: string;
   kind: string;
   filter?: Filter;
+  transformation?: DestinationScriptConfig;
   [setting: string]: unknown;
 }
 
@@ -90,6 +87,10 @@ export interface TeamConfig {
   name?: string | undefined;
   tokens: string[];
   lanes: number;
+  sources: SourceConfig[];
+  restrictions: RestrictionConfig[];
+  quota?: QuotaConfig | undefined;
+  modules: ModuleConfig[];
   transformations: TransformationConfig[];
   destinations: DestinationConfig[];
 }
@@ -101,7 +102,7 @@ export interface ConfigDocument {
 
 /** The settings of a destination's kind: its entry without what every destination has. */
 export function settingsOf(destination: DestinationConfig): Record<string, unknown> {
-  const { id: _id, kind: _kind, filter: _filter, ...settings } = destination;
+  const { id: _id, kind: _kind, filter: _filter, transformation: _transformation, ...settings } = destination;
   return settings;
 }
 
@@ -110,7 +111,13 @@ export function configSchema(kinds: readonly DestinationKind[]) {
   const TeamSchema = z.strictObject({
     id: IdSchema.describe("Names the team in the API, logs and metrics. Never reuse one for somebody else."),
     name: z.string().min(1).max(NAME_MAX_CHARACTERS).optional().describe("For people."),
-    tokens: z.array(TokenSchema).min(1, "needs at least one token").max(TOKENS_MAX_COUNT),
+    tokens: z
+      .array(TokenSchema)
+      .max(TOKENS_MAX_COUNT)
+      .default([])
+      .describe(
+        "Write keys that belong to no source: every protocol, no rules. A team needs one, here or at a source.",
+      ),
     lanes: z
       .int()
       .min(1)
@@ -119,8 +126,24 @@ export function configSchema(kinds: readonly DestinationKind[]) {
       .describe(
         "Logs per region that the team's events are spread over, by distinct_id. One takes thousands of requests/s.",
       ),
+    sources: z
+      .array(sourceSchema(IdSchema, TokenSchema))
+      .max(SOURCES_MAX_COUNT)
+      .default([])
+      .describe("Where events come from, each with tokens and rules of its own."),
+    restrictions: z
+      .array(RestrictionSchema)
+      .max(RESTRICTIONS_MAX_COUNT)
+      .default([])
+      .describe("Events that are treated apart. All fields of one must match, and one value of each field."),
+    quota: QuotaSchema.optional().describe("How much the team may send."),
+    modules: z
+      .array(moduleSchema(IdSchema))
+      .max(MODULES_MAX_COUNT)
+      .default([])
+      .describe("Code that the team's scripts share."),
     transformations: z
-      .array(TransformationSchema)
+      .array(transformationSchema(IdSchema))
       .max(TRANSFORMATIONS_MAX_COUNT)
       .default([])
       .describe("Scripts, in the order in which every event passes them."),
@@ -143,9 +166,14 @@ function destinationSchema(kinds: readonly DestinationKind[]) {
       return z.NEVER;
     };
     if (!isObject(entry)) return refuse("expected an object with id, kind and the settings of that kind");
-    const { id, kind, filter, ...rest } = entry;
+    const { id, kind, filter, transformation, ...rest } = entry;
     const known = kinds.find((candidate) => candidate.kind === kind);
-    const base = DestinationBaseSchema.safeParse(filter === undefined ? { id } : { id, filter }, { error: missing });
+    const common = {
+      id,
+      ...(filter === undefined ? {} : { filter }),
+      ...(transformation === undefined ? {} : { transformation }),
+    };
+    const base = DestinationBaseSchema.safeParse(common, { error: missing });
     const settings = known?.settings.safeParse(rest, { error: missing });
     for (const issue of [...(base.error?.issues ?? []), ...(settings?.error?.issues ?? [])]) {
       context.issues.push({ ...issue, input: entry } as z.core.$ZodRawIssue);
@@ -155,12 +183,13 @@ function destinationSchema(kinds: readonly DestinationKind[]) {
       return refuse(kind === undefined ? `${MISSING}: one of ${names}` : `unknown kind; there are ${names}`, ["kind"]);
     }
     if (!base.success || !settings?.success) return z.NEVER;
-    const { filter: parsedFilter } = base.data;
+    const { filter: parsedFilter, transformation: script } = base.data;
     return {
       id: base.data.id,
       kind: known.kind,
       ...(settings.data as object),
       ...(parsedFilter === undefined ? {} : { filter: parsedFilter as Filter }),
+      ...(script === undefined ? {} : { transformation: script }),
     };
   });
 }
@@ -178,6 +207,7 @@ export function parseConfig(
   const problems = [...found];
   const later = [
     ...(parsed.error?.issues.flatMap((issue) => problemsOf(issue)) ?? []),
+    ...tokenlessProblems(value),
     ...duplicateProblems(value),
     ...unresolvedSecrets(value, kinds),
   ];
@@ -247,10 +277,8 @@ function duplicateProblems(value: unknown): ConfigProblem[] {
   const tokens = new Map<string, string>();
   for (const [t, team] of items(value, "teams")) {
     check(teamIds, team.id, `teams[${t}].id`);
-    if (Array.isArray(team.tokens)) {
-      for (const [i, token] of team.tokens.entries()) check(tokens, token, `teams[${t}].tokens[${i}]`);
-    }
-    for (const list of ["transformations", "destinations"]) {
+    for (const [path, token] of tokensIn(team)) check(tokens, token, `teams[${t}].${path}`);
+    for (const list of ["sources", "modules", "transformations", "destinations"]) {
       const ids = new Map<string, string>();
       for (const [i, item] of items(team, list)) check(ids, item.id, `teams[${t}].${list}[${i}].id`);
     }
@@ -272,22 +300,82 @@ function unresolvedSecrets(value: unknown, kinds: readonly DestinationKind[]): C
 /** What stands in configurations in the place of a stored secret, followed by a fingerprint of its sealed form. */
 export const SEALED = "sealed:";
 
-/** Every secret of an unchecked document, with its path and the entry that holds it. */
-export function* secretsIn(
-  value: unknown,
+/** One secret of an unchecked document. */
+export interface FoundSecret {
+  /** Such as `teams[0].destinations[1].auth.password`. */
+  path: string;
+  /** What in the team has it: `hook` for a destination, `source:web`, `transformation:scrub`, `destination:hook` for scripts. */
+  owner: string;
+  /** Path of the value inside `holder`. */
+  field: string;
+  value: string;
+  holder: Record<string, unknown>;
+}
+
+/** Every secret of an unchecked document. */
+export function* secretsIn(value: unknown, kinds: readonly DestinationKind[]): Generator<FoundSecret> {
+  for (const [t, team] of items(value, "teams")) yield* secretsOfTeam(team, `teams[${t}].`, kinds);
+}
+
+/** Every secret of one team's entry. `prefix` stands before each path. */
+export function* secretsOfTeam(
+  team: unknown,
+  prefix: string,
   kinds: readonly DestinationKind[],
-): Generator<{ path: string; field: string; value: string; destination: Record<string, unknown> }> {
-  for (const [t, team] of items(value, "teams")) {
-    for (const [d, destination] of items(team, "destinations")) {
-      const kind = kinds.find((candidate) => candidate.kind === destination.kind);
-      for (const field of kind?.secrets ?? []) {
-        const secret = valueAt(destination, field);
-        if (typeof secret === "string") {
-          yield { path: `teams[${t}].destinations[${d}].${field}`, field, value: secret, destination };
-        }
-      }
+): Generator<FoundSecret> {
+  const found = function* (holder: unknown, owner: string, path: string, fields: readonly string[]) {
+    if (!isObject(holder)) return;
+    for (const field of fields) {
+      const secret = valueAt(holder, field);
+      if (typeof secret === "string") yield { path: `${prefix}${path}.${field}`, owner, field, value: secret, holder };
+    }
+  };
+  for (const [d, destination] of items(team, "destinations")) {
+    const kind = kinds.find((candidate) => candidate.kind === destination.kind);
+    yield* found(destination, String(destination.id), `destinations[${d}]`, kind?.secrets ?? []);
+  }
+  for (const [s, source] of items(team, "sources")) {
+    yield* found(source, `source:${source.id}`, `sources[${s}]`, ["verify.secret"]);
+  }
+  for (const { script, owner, path } of scriptsIn(team)) {
+    const names = isObject(script.credentials) ? Object.keys(script.credentials) : [];
+    yield* found(
+      script,
+      owner,
+      path,
+      names.map((name) => `credentials.${name}`),
+    );
+  }
+}
+
+/** Every script of one team's entry, unchecked, and where it stands. Modules are not among them. */
+export function* scriptsIn(team: unknown): Generator<{ script: Record<string, unknown>; owner: string; path: string }> {
+  for (const [i, script] of items(team, "transformations")) {
+    yield { script, owner: `transformation:${script.id}`, path: `transformations[${i}]` };
+  }
+  for (const list of ["sources", "destinations"] as const) {
+    for (const [i, { id, transformation }] of items(team, list)) {
+      if (!isObject(transformation)) continue;
+      yield { script: transformation, owner: `${list.slice(0, -1)}:${id}`, path: `${list}[${i}].transformation` };
     }
   }
+}
+
+/** All tokens that lead to a team, with their paths in its entry; works on unchecked values. */
+export function* tokensIn(team: unknown): Generator<[path: string, token: unknown]> {
+  const own = isObject(team) ? team.tokens : undefined;
+  if (Array.isArray(own)) for (const [i, token] of own.entries()) yield [`tokens[${i}]`, token];
+  for (const [s, source] of items(team, "sources")) {
+    const { id, protocol, tokens } = source;
+    if (Array.isArray(tokens)) for (const [i, token] of tokens.entries()) yield [`sources[${s}].tokens[${i}]`, token];
+    if (protocol === "webhook" && !(Array.isArray(tokens) && tokens.length > 0)) yield [`sources[${s}].id`, id];
+  }
+}
+
+function tokenlessProblems(value: unknown): ConfigProblem[] {
+  return [...items(value, "teams")]
+    .filter(([, team]) => tokensIn(team).next().done)
+    .map(([t]) => ({ path: `teams[${t}].tokens`, message: "needs at least one token, here or at a source" }));
 }
 
 /** The objects of the list at `key` of an unchecked value, with their positions. */

@@ -21,6 +21,8 @@ export interface Event {
   /** Source id, or the protocol: "posthog", "segment", … */
   source: string;
   historical?: boolean;
+  /** Why it goes to the quarantine instead of through the scripts: set by capture, where a restriction says so. */
+  quarantine?: string;
 }
 
 /** Where the edge saw the client; every field may be missing. */

@@ -1,3 +1,4 @@
+import type { Event } from "./event.ts";
 import type { Runs } from "./runs.ts";
 
 /** What a lane answers over RPC. */
@@ -8,6 +9,46 @@ export interface LaneApi {
   status(): Promise<LaneStatus>;
   /** Reads the configuration again and resumes the pump if there is work. */
   wake(): Promise<void>;
+  /** The newest events that the lane has, newest first, as capture accepted them. */
+  samples(limit: number): Promise<Event[]>;
+  quarantine(query: QuarantineQuery): Promise<QuarantinePage>;
+  /** Puts quarantined events through the scripts again, as new events of the log with the uuids that they have. */
+  release(selection: QuarantineSelection): Promise<{ released: number }>;
+  /** Ends quarantined events: from now on they count as dropped. */
+  discard(selection: QuarantineSelection): Promise<{ discarded: number }>;
+}
+
+export interface QuarantineSelection {
+  /** Absent: all. */
+  ids?: number[];
+  /** Only what this script failed on; `restriction` for what a restriction sent there. */
+  script?: string;
+  event?: string;
+  distinct_id?: string;
+}
+
+export interface QuarantineQuery extends QuarantineSelection {
+  /** At most 1,000; 100 if absent. */
+  limit?: number;
+  /** Id of the last one of the page before. */
+  after?: number;
+}
+
+export interface QuarantinedEvent {
+  id: number;
+  script: string;
+  message: string;
+  /** ISO 8601. */
+  quarantined_at: string;
+  /** As capture accepted it. */
+  event: Event;
+}
+
+export interface QuarantinePage {
+  quarantined: QuarantinedEvent[];
+  total: number;
+  /** Pass as `after` for the next page; null on the last. */
+  next: number | null;
 }
 
 export interface LaneAppend {
@@ -40,6 +81,10 @@ export interface LaneStatus {
   oldestAt: string | null;
   /** Events that a destination's outbox has not taken yet, by destination id. */
   pending: Record<string, number>;
+  /** Events in the quarantine: at every destination they count as dead. */
+  quarantined: number;
+  /** Events that were discarded from it: they count as dropped. */
+  discarded: number;
   scripts: ScriptStatus[];
   /** What holds the pump up, for the operator; null where nothing does. */
   trouble: string | null;
@@ -54,4 +99,26 @@ export interface ScriptStatus {
   kills: number;
   quarantined: boolean;
   lastError: string | null;
+  /** Events that it was given, and those of them that it dropped. */
+  events: number;
+  dropped: number;
+  /** As `ScriptUse` has it, added up. */
+  steps: number;
+  histogram: number[];
+  /** Its latest errors, a group each message, newest first. */
+  failures: ScriptFailure[];
+  /** Its latest log lines, newest last. */
+  logs: { at: string; text: string }[];
+}
+
+/** Errors of one script with one message. */
+export interface ScriptFailure {
+  message: string;
+  count: number;
+  stack: string[];
+  /** ISO 8601. */
+  firstAt: string;
+  lastAt: string;
+  /** The first event that it happened on, as capture accepted it. */
+  sample: Event;
 }

@@ -31,6 +31,8 @@ export interface OutboxAppend {
   dropped: number[];
   filtered: number[];
   expired: number[];
+  /** Of the lines, by position: those that become dead letters at once, because the destination's own script failed on them. Absent: none. */
+  dead?: { line: number; reason: string }[];
 }
 
 export type OutboxAppended =

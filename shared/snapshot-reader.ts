@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { AppError, messageOf } from "./errors.ts";
-import type { SnapshotReader, TeamSnapshot, TokenSnapshot } from "./snapshot.ts";
+import { type SnapshotReader, type TeamSnapshot, type TokenSnapshot, tokenSnapshot } from "./snapshot.ts";
 
 /** How long a known token or team may be served from memory: the bound on how late a change is seen. */
 const DEFAULT_TTL_MS = 30_000;
@@ -44,15 +44,21 @@ interface Source<T> {
 
 const tokenSource: Source<TokenSnapshot> = {
   prefix: "token:",
-  fromD1: (db, token) =>
-    db
+  fromD1: async (db, token) => {
+    const row = await db
       .prepare(
-        `SELECT v.team AS team, json_extract(v.snapshot, '$.lanes') AS lanes, v.version AS version
+        `SELECT v.snapshot -> '$.team' AS team, v.snapshot -> '$.version' AS version, v.snapshot -> '$.lanes' AS lanes,
+           v.snapshot -> '$.sources' AS sources, v.snapshot -> '$.restrictions' AS restrictions, v.snapshot -> '$.quota' AS quota
          FROM tokens JOIN teams USING (team) JOIN team_versions v ON v.team = teams.team AND v.version = teams.version
          WHERE tokens.token = ?`,
       )
       .bind(token)
-      .first<TokenSnapshot>(),
+      .first<Record<string, string | null>>();
+    if (row === null) return null;
+    const fields = Object.entries(row).filter((field): field is [string, string] => field[1] !== null);
+    const parsed = Object.fromEntries(fields.map(([name, text]) => [name, JSON.parse(text) as unknown]));
+    return tokenSnapshot(parsed as unknown as TeamSnapshot, token);
+  },
 };
 
 const teamSource: Source<TeamSnapshot> = {

@@ -23,6 +23,7 @@ const ORDER = {
   sent_at: true,
   source: true,
   historical: true,
+  quarantine: true,
 } satisfies Record<keyof Event, true>;
 
 const data = fc.dictionary(fc.string(), fc.jsonValue() as fc.Arbitrary<unknown>);
@@ -41,6 +42,7 @@ const anyEvent: fc.Arbitrary<Event> = fc.record(
     sent_at: fc.constantFrom("2026-01-01T00:00:01.000Z", "2026-01-01T00:00:02.000Z"),
     source: fc.constantFrom("posthog", 'so"urce'),
     historical: fc.constantFrom(true, false),
+    quarantine: fc.constantFrom("restriction"),
   },
   { requiredKeys: ["uuid", "event", "distinct_id", "timestamp", "properties", "ip", "received_at", "source"] },
 );

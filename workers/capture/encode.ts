@@ -54,8 +54,8 @@ function headOf(event: Event, limits: DecodeLimits): string {
 }
 
 /** What the fields after an event's own data amount to, with the closing brace. */
-function tailOf({ ip, geo, received_at, sent_at, source, historical }: Event): string {
-  return `,${JSON.stringify({ ip, geo, received_at, sent_at, source, historical }).slice(1)}`;
+function tailOf({ ip, geo, received_at, sent_at, source, historical, quarantine }: Event): string {
+  return `,${JSON.stringify({ ip, geo, received_at, sent_at, source, historical, quarantine }).slice(1)}`;
 }
 
 function sharesTail(a: Event, b: Event): boolean {
@@ -65,7 +65,8 @@ function sharesTail(a: Event, b: Event): boolean {
     a.received_at === b.received_at &&
     a.sent_at === b.sent_at &&
     a.source === b.source &&
-    a.historical === b.historical
+    a.historical === b.historical &&
+    a.quarantine === b.quarantine
   );
 }
 

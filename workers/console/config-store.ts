@@ -15,7 +15,8 @@ export interface StoredTeam {
 
 export interface SealedSecret {
   team: string;
-  destination: string;
+  /** As `FoundSecret` has it. */
+  owner: string;
   field: string;
   sealed: string;
 }
@@ -77,7 +78,7 @@ export class ConfigStore {
   }
 
   async secrets(): Promise<SealedSecret[]> {
-    return (await this.#db.prepare("SELECT team, destination, field, sealed FROM secrets").all<SealedSecret>()).results;
+    return (await this.#db.prepare("SELECT team, owner, field, sealed FROM secrets").all<SealedSecret>()).results;
   }
 
   /** Lanes that exist, of one team or of all. */
@@ -131,8 +132,8 @@ export class ConfigStore {
       ...(secrets === null ? [] : [this.#db.prepare("DELETE FROM secrets WHERE team = ?").bind(team)]),
       ...(secrets ?? []).map((secret) =>
         this.#db
-          .prepare("INSERT INTO secrets (team, destination, field, sealed) VALUES (?, ?, ?, ?)")
-          .bind(secret.team, secret.destination, secret.field, secret.sealed),
+          .prepare("INSERT INTO secrets (team, owner, field, sealed) VALUES (?, ?, ?, ?)")
+          .bind(secret.team, secret.owner, secret.field, secret.sealed),
       ),
     ];
   }

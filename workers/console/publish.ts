@@ -5,16 +5,17 @@
  */
 import {
   type ConfigDocument,
-  type DestinationConfig,
   parseConfig,
   SEALED,
-  settingsOf,
+  scriptsIn,
+  secretsOfTeam,
   type TeamConfig,
+  tokensIn,
 } from "../../shared/config.ts";
 import { ConfigError, type ConfigProblem } from "../../shared/config-error.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import { logLine } from "../../shared/log.ts";
-import { mapFields, valueAt } from "../../shared/secret-fields.ts";
+import { mapFields } from "../../shared/secret-fields.ts";
 import type { TeamSnapshot } from "../../shared/snapshot.ts";
 import { ScriptCompileError } from "../transform/script-compile-error.ts";
 import { compileSnapshot } from "./compile-snapshot.ts";
@@ -71,12 +72,14 @@ async function prepare(
   document: ConfigDocument,
   stored: ReadonlyMap<string, StoredTeam>,
 ): Promise<Prepared[]> {
-  const snapshots = await compileAll(deps, document, stored);
-  const sealed = new Map((await deps.store.secrets()).map((secret) => [secretKey(secret), secret.sealed]));
+  const known = new Map((await deps.store.secrets()).map((secret) => [secretKey(secret), secret.sealed]));
+  const sealed = new Map<TeamConfig, Sealed>();
+  for (const team of document.teams) sealed.set(team, await sealTeam(deps, team, known));
+  const snapshots = await compileAll(deps, document, stored, (team) => sealed.get(team)?.secrets ?? []);
   const prepared: Prepared[] = [];
   for (const [index, team] of document.teams.entries()) {
     const before = stored.get(team.id) ?? null;
-    const { config, secrets } = await sealTeam(deps, team, sealed);
+    const { config, secrets } = sealed.get(team) as Sealed;
     const snapshot = snapshots[index] as TeamSnapshot;
     const isBack = before !== null && isRemoved(before);
     const changes = diffConfig(before === null || isBack ? null : before.config, config);
@@ -99,8 +102,8 @@ async function prepare(
 async function prepareRemoval(deps: ConsoleDeps, before: StoredTeam): Promise<Prepared> {
   return {
     before,
-    config: { ...before.config, tokens: [] },
-    snapshot: { ...(await deps.store.snapshot(before.team)), version: before.version + 1, tokens: [] },
+    config: { ...before.config, tokens: [], sources: [] },
+    snapshot: { ...(await deps.store.snapshot(before.team)), version: before.version + 1, tokens: [], sources: [] },
     secrets: null,
     changes: diffConfig(before.config, null),
     removed: true,
@@ -108,7 +111,7 @@ async function prepareRemoval(deps: ConsoleDeps, before: StoredTeam): Promise<Pr
 }
 
 export function isRemoved(team: StoredTeam): boolean {
-  return team.config.tokens.length === 0;
+  return tokensIn(team.config).next().done === true;
 }
 
 /** Every team's snapshot, numbered as its next version. Throws `ConfigError` with every script that does not compile. */
@@ -116,13 +119,14 @@ async function compileAll(
   deps: ConsoleDeps,
   document: ConfigDocument,
   stored: ReadonlyMap<string, StoredTeam>,
+  secretsOf: (team: TeamConfig) => SealedSecret[],
 ): Promise<TeamSnapshot[]> {
   const problems: ConfigProblem[] = [];
   const snapshots: TeamSnapshot[] = [];
   for (const [index, team] of document.teams.entries()) {
     try {
       const version = (stored.get(team.id)?.version ?? 0) + 1;
-      snapshots.push(await compileSnapshot(team, version, deps.kinds, deps.compile));
+      snapshots.push(await compileSnapshot(team, version, deps.kinds, deps.compile, secretsOf(team)));
     } catch (error) {
       problems.push(compileProblem(error, team, `teams[${index}]`));
     }
@@ -133,11 +137,11 @@ async function compileAll(
 
 function compileProblem(error: unknown, team: TeamConfig, path: string): ConfigProblem {
   if (error instanceof ScriptCompileError) {
-    const index = team.transformations.findIndex(({ id }) => id === error.script);
+    const { path: inTeam } = [...scriptsIn(team)].find(({ owner }) => owner === ownerOf(error.script)) ?? {};
     // The first line says it all; the lines after it are the frame.
     const [message = error.message] = error.message.split("\n", 1);
     return {
-      path: `${path}.transformations[${index}].code`,
+      path: `${path}.${inTeam ?? "modules"}.code`,
       message,
       ...(error.frame === "" ? {} : { frame: error.frame }),
     };
@@ -147,28 +151,31 @@ function compileProblem(error: unknown, team: TeamConfig, path: string): ConfigP
   throw error;
 }
 
+/** A script's id in a bundle is its owner's name; those of the chain go by their bare id. */
+function ownerOf(script: string): string {
+  return script.includes(":") ? script : `transformation:${script}`;
+}
+
+interface Sealed {
+  config: TeamConfig;
+  secrets: SealedSecret[];
+}
+
 /** The team's configuration with masks in the place of its secrets, and the sealed secrets. */
-async function sealTeam(
-  deps: ConsoleDeps,
-  team: TeamConfig,
-  sealed: ReadonlyMap<string, string>,
-): Promise<{ config: TeamConfig; secrets: SealedSecret[] }> {
+async function sealTeam(deps: ConsoleDeps, team: TeamConfig, sealed: ReadonlyMap<string, string>): Promise<Sealed> {
+  const config = structuredClone(team);
   const secrets: SealedSecret[] = [];
-  const destinations: DestinationConfig[] = [];
-  for (const destination of team.destinations) {
-    const fields = deps.kinds.find((kind) => kind.kind === destination.kind)?.secrets ?? [];
-    const masks = new Map<string, string>();
-    for (const field of fields) {
-      const plaintext = valueAt(settingsOf(destination), field);
-      if (typeof plaintext !== "string") continue;
-      const key = { team: team.id, destination: destination.id, field };
-      const form = await seal(deps, key, plaintext, sealed.get(secretKey(key)) ?? null);
-      secrets.push({ ...key, sealed: form });
-      masks.set(field, await maskOf(form));
-    }
-    destinations.push(mapFields(destination, fields, (_, field) => masks.get(field)) as DestinationConfig);
+  for (const { owner, field, value, holder } of [...secretsOfTeam(config, "", deps.kinds)]) {
+    const key = { team: team.id, owner, field };
+    const form = await seal(deps, key, value, sealed.get(secretKey(key)) ?? null);
+    secrets.push({ ...key, sealed: form });
+    const mask = await maskOf(form);
+    Object.assign(
+      holder,
+      mapFields(holder, [field], () => mask),
+    );
   }
-  return { config: { ...team, destinations }, secrets };
+  return { config, secrets };
 }
 
 async function seal(
@@ -180,7 +187,7 @@ async function seal(
   try {
     return await deps.deliver.seal(plaintext, previous);
   } catch (cause) {
-    const name = `${key.team}/${key.destination} ${key.field}`;
+    const name = `${key.team}/${key.owner} ${key.field}`;
     throw new AppError("secret_not_sealed", 503, `nothing was changed: ${name} cannot be sealed: ${messageOf(cause)}`, {
       cause,
     });
@@ -188,7 +195,7 @@ async function seal(
 }
 
 function secretKey(secret: Omit<SealedSecret, "sealed">): string {
-  return `${secret.team}:${secret.destination}:${secret.field}`;
+  return `${secret.team}:${secret.owner}:${secret.field}`;
 }
 
 /** Enough of the sealed form's hash to see that a secret has changed; tells nothing of the secret, since sealing is salted. */

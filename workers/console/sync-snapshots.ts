@@ -1,4 +1,4 @@
-import type { TeamSnapshot, TokenSnapshot } from "../../shared/snapshot.ts";
+import { type TeamSnapshot, tokenSnapshot } from "../../shared/snapshot.ts";
 
 /** A snapshot in force, loaded only where KV does not have it. */
 export interface SnapshotSource {
@@ -23,8 +23,8 @@ export async function syncSnapshots(kv: KVNamespace, sources: readonly SnapshotS
   await Promise.all(gone.map((token) => kv.delete(`token:${token}`)));
   for (const { source } of stale) {
     const snapshot = await source.load();
-    const entry: TokenSnapshot = { team: snapshot.team, lanes: snapshot.lanes, version: snapshot.version };
-    await Promise.all(snapshot.tokens.map((token) => kv.put(`token:${token}`, JSON.stringify(entry))));
+    const put = (token: string) => kv.put(`token:${token}`, JSON.stringify(tokenSnapshot(snapshot, token)));
+    await Promise.all(snapshot.tokens.map(put));
     await kv.put(`team:${snapshot.team}`, JSON.stringify(snapshot));
   }
 }

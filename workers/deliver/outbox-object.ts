@@ -133,7 +133,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
 }
 
 async function sealedSecrets(db: D1Database, team: string, destination: string) {
-  const statement = "SELECT field, sealed FROM secrets WHERE team = ? AND destination = ? ORDER BY field";
+  const statement = "SELECT field, sealed FROM secrets WHERE team = ? AND owner = ? ORDER BY field";
   const { results } = await db.prepare(statement).bind(team, destination).all<{ field: string; sealed: string }>();
   return results;
 }

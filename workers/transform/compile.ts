@@ -17,41 +17,57 @@ import { childrenOf } from "./syntax-tree.ts";
 const SCRIPT_MAX_CHARS = 256 * 1024;
 const TEAM_MAX_CHARS = 1024 * 1024;
 
-export interface ScriptSource {
+export interface ModuleSource {
   id: string;
   code: string;
   /** What ends in `.js` or `.mjs` is JavaScript; everything else is TypeScript. */
   filename?: string | undefined;
-  on_error: BundleScript["on_error"];
+}
+
+export interface ScriptSource<OnError = BundleScript["on_error"]> extends ModuleSource {
+  on_error: OnError;
   inputs: Record<string, unknown>;
+  /** Name → sealed secret. */
+  credentials?: Record<string, string>;
 }
 
 export interface BundleSource {
   team: string;
-  /** In chain order. */
-  scripts: readonly ScriptSource[];
+  /** In chain order; `source`: for events of this source only. */
+  scripts: readonly (ScriptSource & { source?: string })[];
+  /** Destinations' own scripts. */
+  shapers?: readonly (ScriptSource<"dead_letter" | "pass" | "drop"> & { destination: string })[];
+  /** What scripts may import by name. */
+  modules?: readonly ModuleSource[];
   /** By destination id; destinations without a filter are absent. */
   filters: Record<string, Filter>;
 }
 
 /** Throws ScriptCompileError for the first script that cannot be published. */
-export async function compileBundle({ team, scripts, filters }: BundleSource): Promise<Bundle> {
+export async function compileBundle({ team, scripts, shapers = [], filters }: BundleSource): Promise<Bundle> {
   const modules: Record<string, string> = {};
-  const chain: BundleScript[] = [];
   let chars = 0;
-  for (const [position, script] of scripts.entries()) {
+  const compiled = <S extends ScriptSource<string>>(script: S, module: string) => {
     chars += script.code.length;
     if (chars > TEAM_MAX_CHARS) throw tooLong(script, `all scripts of team "${team}" together`, TEAM_MAX_CHARS);
-    const module = `script-${position}.js`;
     modules[module] = compileScript(script);
-    chain.push({ id: script.id, module, on_error: script.on_error, inputs: script.inputs });
-  }
-  const bundle = { team, scripts: chain, filters, modules };
+    const { id, on_error, inputs, credentials } = script;
+    return { id, module, on_error, inputs, ...(credentials === undefined ? {} : { credentials }) } as {
+      on_error: S["on_error"];
+    } & Omit<BundleScript, "on_error">;
+  };
+  const chain = scripts.map((script, position) => ({
+    ...compiled(script, `script-${position}.js`),
+    ...(script.source === undefined ? {} : { source: script.source }),
+  }));
+  const own = shapers.map((script, i) => [script.destination, compiled(script, `shaper-${i}.js`)] as const);
+  const bundle: Omit<Bundle, "hash"> = { team, scripts: chain, filters, modules };
+  if (own.length > 0) bundle.shapers = Object.fromEntries(own);
   return { hash: await bundleHash(bundle), ...bundle };
 }
 
 /** One script as the ES module that runs. */
-export function compileScript(source: Pick<ScriptSource, "id" | "code" | "filename">): string {
+export function compileScript(source: ModuleSource): string {
   const { id, code } = source;
   if (code.length > SCRIPT_MAX_CHARS) throw tooLong(source, "the script", SCRIPT_MAX_CHARS);
   const fail: Fail = (problem, node) => {
@@ -125,6 +141,6 @@ function oneBased({ line, column }: { line: number; column: number }): ErrorPlac
   return { line, column: column + 1 };
 }
 
-function tooLong(script: Pick<ScriptSource, "id" | "code">, what: string, limit: number): ScriptCompileError {
+function tooLong(script: Pick<ModuleSource, "id" | "code">, what: string, limit: number): ScriptCompileError {
   return new ScriptCompileError(script.id, `${what} may have ${limit} characters at most`, script.code, null);
 }
