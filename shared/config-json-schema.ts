@@ -17,10 +17,20 @@ export function configJsonSchema(kinds: readonly DestinationKind[]): Json {
   const definitions: Json = {};
   const root = input(configSchema(kinds), "config", definitions);
   const team = at(root, "properties", "teams", "items", "properties");
-  const script = at(team, "transformations", "items");
-  script.required = (script.required as string[]).filter((field) => field !== "code");
-  script.oneOf = [{ required: ["file"] }, { required: ["code"] }];
+  const source = at(team, "sources", "items");
+  allowReference(source, ["verify", "secret"]);
   const base = input(DestinationBaseSchema, "destination", definitions);
+  const scripts = [
+    at(team, "transformations", "items"),
+    at(source, "properties", "transformation"),
+    at(base, "properties", "transformation"),
+  ];
+  for (const script of scripts) {
+    allowFile(script);
+    const credentials = at(script, "properties", "credentials");
+    credentials.additionalProperties = { anyOf: [ENV_REFERENCE, credentials.additionalProperties] };
+  }
+  allowFile(at(team, "modules", "items"));
   at(team, "destinations").items = {
     type: "object",
     required: ["id", "kind"],
@@ -38,6 +48,14 @@ export function configJsonSchema(kinds: readonly DestinationKind[]): Json {
     title: "Headwater configuration",
     $defs: Object.fromEntries(Object.entries(definitions).sort(([a], [b]) => (a < b ? -1 : 1))),
   };
+}
+
+/** A script's text may stand in a file of its own. */
+function allowFile(script: Json): void {
+  const required = (script.required as string[]).filter((field) => field !== "code");
+  if (required.length > 0) script.required = required;
+  else delete script.required;
+  script.oneOf = [{ required: ["file"] }, { required: ["code"] }];
 }
 
 function kindSchema(kind: DestinationKind, base: Json, definitions: Json): Json {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { destinationKinds } from "../workers/deliver/destinations/registry.ts";
-import { parseConfig } from "./config.ts";
+import { parseConfig, tokensIn } from "./config.ts";
 import { ConfigError } from "./config-error.ts";
 import { configJsonSchema } from "./config-json-schema.ts";
 
@@ -56,7 +56,10 @@ function problemsOf(value: unknown): readonly { path: string; message: string }[
 test("a valid document parses, with defaults filled in", () => {
   const { teams } = parseConfig(aDocument(), destinationKinds);
   expect(teams[0]?.destinations[0]).toMatchObject({ id: "hook", kind: "webhook", method: "POST" });
-  expect(teams[1]).toEqual({ id: "globex", tokens: ["phc_globex"], lanes: 1, transformations: [], destinations: [] });
+  expect(teams[1]).toEqual({
+    ...{ id: "globex", tokens: ["phc_globex"], lanes: 1 },
+    ...{ sources: [], restrictions: [], modules: [], transformations: [], destinations: [] },
+  });
 });
 
 test("what was parsed parses again to the same", () => {
@@ -64,18 +67,56 @@ test("what was parsed parses again to the same", () => {
   expect(parseConfig(structuredClone(once), destinationKinds)).toEqual(once);
 });
 
+function withSource(document: Loose, source: Loose): void {
+  document.teams[0].sources = [{ id: "web", tokens: ["phc_web"], ...source }];
+}
+
 type Break = [what: string, breakIt: (document: Loose) => void, path: string, message: RegExp];
 
 test.each<Break>([
   ["no teams", (d) => delete d.teams, "teams", /^is missing: expected array/],
   ["an unknown field at the top", (d) => (d.team = []), "team", /^unknown field/],
-  ["a field of a later version", (d) => (d.teams[0].quota = {}), "teams[0].quota", /does not have this yet/],
+  ["a field of a later version", (d) => (d.teams[0].alerts = {}), "teams[0].alerts", /does not have this yet/],
   ["a team without id", (d) => delete d.teams[0].id, "teams[0].id", /^is missing: expected string/],
   ["a team id with a colon", (d) => (d.teams[0].id = "a:b"), "teams[0].id", /^lower-case letters/],
   ["a team id in capitals", (d) => (d.teams[0].id = "Acme"), "teams[0].id", /^lower-case letters/],
   ["a team id that every object has", (d) => (d.teams[0].id = "constructor"), "teams[0].id", /reserved/],
   ["a team id used twice", (d) => (d.teams[1].id = "acme"), "teams[1].id", /"acme" is used already, at teams\[0\]\.id/],
   ["no tokens", (d) => (d.teams[0].tokens = []), "teams[0].tokens", /at least one/],
+  [
+    "a source with a token of a team",
+    (d) => withSource(d, { tokens: ["phc_globex"] }),
+    "teams[1].tokens[0]",
+    /at teams\[0\]/,
+  ],
+  ["a source of an unknown protocol", (d) => withSource(d, { protocol: "ftp" }), "teams[0].sources[0].protocol", /any/],
+  [
+    "an origin with a path",
+    (d) => withSource(d, { origins: ["https://a.b/c"] }),
+    "teams[0].sources[0].origins[0]",
+    /origin/,
+  ],
+  [
+    "a webhook source's id that is a token",
+    (d) => {
+      withSource(d, { id: "hook-in", tokens: [], protocol: "webhook" });
+      d.teams[1].tokens = ["hook-in"];
+    },
+    "teams[1].tokens[0]",
+    /at teams\[0\]\.sources\[0\]\.id/,
+  ],
+  [
+    "a credential that nobody resolved",
+    (d) => (d.teams[0].transformations[0].credentials = { key: "env:KEY" }),
+    "teams[0].transformations[0].credentials.key",
+    /command line/,
+  ],
+  [
+    "a mask in the place of a source's secret",
+    (d) => withSource(d, { verify: { scheme: "github", secret: "sealed:ab" } }),
+    "teams[0].sources[0].verify.secret",
+    /mask/,
+  ],
   ["an empty token", (d) => (d.teams[0].tokens[1] = ""), "teams[0].tokens[1]", /^is empty/],
   ["a long token", (d) => (d.teams[0].tokens[1] = "t".repeat(65)), "teams[0].tokens[1]", /longer than 64 bytes/],
   ["a token beyond ASCII", (d) => (d.teams[0].tokens[1] = "phc_ä"), "teams[0].tokens[1]", /ASCII/],
@@ -230,7 +271,7 @@ test("the published JSON Schema is the one that the code makes (`npm run schema`
 test("the JSON Schema knows scripts in files, references to variables, and the settings of each kind", () => {
   const schema: Loose = configJsonSchema(destinationKinds);
   const team = schema.properties.teams.items;
-  expect(team.required).toEqual(["id", "tokens"]);
+  expect(team.required).toEqual(["id"]);
   expect(team.properties.transformations.items.required).toEqual(["id"]);
   expect(team.properties.transformations.items.oneOf).toEqual([{ required: ["file"] }, { required: ["code"] }]);
   expect(team.properties.destinations.items.properties.kind.enum).toEqual(destinationKinds.map(({ kind }) => kind));
@@ -239,6 +280,17 @@ test("the JSON Schema knows scripts in files, references to variables, and the s
   expect(webhook.required).toEqual(["id", "kind", "url"]);
   expect(Object.keys(webhook.properties)).toEqual(expect.arrayContaining(["id", "kind", "filter", "url", "batch"]));
   expect(webhook.properties.signing_secret.anyOf[0].pattern).toMatch(/env:/);
+  expect(team.properties.sources.items.properties.verify.properties.secret.anyOf[0].pattern).toMatch(/env:/);
+  expect(webhook.properties.transformation.oneOf).toEqual([{ required: ["file"] }, { required: ["code"] }]);
+  expect(webhook.properties.transformation.properties.credentials.additionalProperties.anyOf[0].pattern).toMatch(
+    /env:/,
+  );
+});
+
+test("a source of webhooks without tokens is one of the ways to a team", () => {
+  const team = { id: "acme", sources: [{ id: "stripe", protocol: "webhook" }] };
+  expect(problemsOf({ teams: [team] })).toEqual([]);
+  expect([...tokensIn(team)]).toEqual([["sources[0].id", "stripe"]]);
 });
 
 test("every reference in the JSON Schema leads somewhere", () => {

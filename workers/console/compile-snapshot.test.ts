@@ -30,7 +30,7 @@ function aTeam(overrides: Record<string, unknown> = {}): TeamConfig {
 }
 
 function compile(team: TeamConfig) {
-  return compileSnapshot(team, 7, destinationKinds, compileBundle);
+  return compileSnapshot(team, 7, destinationKinds, compileBundle, []);
 }
 
 test("a snapshot has the team's lanes, tokens, scripts and destinations", async () => {

@@ -92,12 +92,41 @@ test("invariant 8: a secret is nowhere in the clear, neither in answers nor in D
   expect(everything).not.toContain(SECRET);
   expect(everything).not.toContain(changed);
   expect(sealed.results).toEqual([
-    { team: "acme", destination: "hook", field: "signing_secret", sealed: expect.any(String) },
+    { team: "acme", owner: "hook", field: "signing_secret", sealed: expect.any(String) },
   ]);
   const mask = expect.stringMatching(/^sealed:[0-9a-f]{12}$/);
   expect(answers[1]?.body.teams.acme.changes).toEqual([
     { path: "destinations.hook.signing_secret", before: mask, after: mask },
   ]);
+});
+
+test("invariant 8: secrets of sources and scripts reach the edge sealed only", async () => {
+  const plain = ["source-secret-1", "script-secret-2", "shaper-secret-3"] as const;
+  const sources = [
+    { id: "gh", protocol: "webhook", verify: { scheme: "github", secret: plain[0] } },
+    { id: "web", tokens: ["phc_web"], ip: "mask" },
+  ];
+  const transformations = [{ ...SCRUB, credentials: { key: plain[1] } }];
+  const code = "export function transform(event) { return event; }";
+  const destinations = [{ ...PRINT, transformation: { code, credentials: { key: plain[2] } } }];
+  const answer = await put([aTeam({ sources, transformations, destinations })]);
+  expect(answer.status).toBe(200);
+  const config = await test_.ask("GET", "/api/config");
+  const rows = await test_.db.prepare("SELECT config, snapshot FROM team_versions").all();
+  const everything = JSON.stringify([answer.text, config.text, rows, [...test_.kv.entries]]);
+  for (const secret of plain) expect(everything).not.toContain(secret);
+  const owners = (await test_.db.prepare("SELECT owner, field FROM secrets ORDER BY owner").all()).results;
+  expect(owners).toEqual([
+    { owner: "destination:print", field: "credentials.key" },
+    { owner: "source:gh", field: "verify.secret" },
+    { owner: `transformation:${SCRUB.id}`, field: "credentials.key" },
+  ]);
+  const snapshot = await reader().team("acme");
+  expect(snapshot?.bundle?.scripts[0]?.credentials).toEqual({ key: expect.any(String) });
+  expect(snapshot?.bundle?.shapers?.print?.credentials).toEqual({ key: expect.any(String) });
+  expect(await reader().token("gh")).toMatchObject({ source: { id: "gh", verify: { sealed: expect.any(String) } } });
+  expect(await reader().token("phc_web")).toMatchObject({ source: { id: "web", ip: "mask", protocol: "any" } });
+  expect(await reader().token("phc_acme")).not.toHaveProperty("source");
 });
 
 test("the snapshot has no secret field at all", async () => {
@@ -115,8 +144,8 @@ test("a document with anything wrong changes nothing, and every problem is answe
   expect(answer.body).toMatchObject({
     code: "config_invalid",
     errors: [
-      { path: "teams[1].tokens", message: "needs at least one token" },
       { path: "teams[1].plan", message: expect.stringContaining("unknown field") },
+      { path: "teams[1].tokens", message: expect.stringContaining("needs at least one token") },
     ],
   });
   expect((await reader().team("acme"))?.lanes).toBe(1);
@@ -157,7 +186,7 @@ test("a team that is missing loses its tokens and keeps what it needs to drain",
     tokens: [],
     destinations: [{ id: "hook" }, { id: "print" }],
   });
-  expect((await test_.db.prepare("SELECT destination FROM secrets").all()).results).toEqual([{ destination: "hook" }]);
+  expect((await test_.db.prepare("SELECT owner FROM secrets").all()).results).toEqual([{ owner: "hook" }]);
   expect((await test_.ask("GET", "/api/config")).body.teams).toMatchObject([{ id: "globex" }]);
   expect((await put([{ id: "globex", tokens: ["phc_globex"] }])).body.changed).toBe(false);
 });
