@@ -287,14 +287,12 @@ function duplicateProblems(value: unknown): ConfigProblem[] {
 }
 
 function unresolvedSecrets(value: unknown, kinds: readonly DestinationKind[]): ConfigProblem[] {
-  return [...secretsIn(value, kinds)].flatMap(({ path, value: secret }) => {
-    if (secret.startsWith("env:")) {
-      return [{ path, message: "env: is resolved by the command line, where the variable is: send the secret itself" }];
-    }
-    return secret.startsWith(SEALED)
-      ? [{ path, message: "this is the mask of a stored secret, which is never shown: send the secret itself" }]
-      : [];
-  });
+  return [...secretsIn(value, kinds)]
+    .filter((secret) => secret.value.startsWith("env:"))
+    .map(({ path }) => ({
+      path,
+      message: "env: is resolved by the command line, where the variable is: send the secret itself",
+    }));
 }
 
 /** What stands in configurations in the place of a stored secret, followed by a fingerprint of its sealed form. */

@@ -46,8 +46,9 @@ class ConfigConflict extends AppError {
   }
 }
 
-const TEAMS = `SELECT team, version, created_at, config, json_extract(snapshot, '$.bundle.hash') AS bundle
-  FROM teams JOIN team_versions USING (team, version)`;
+const VERSIONS = `SELECT team, version, created_at, config, json_extract(snapshot, '$.bundle.hash') AS bundle
+  FROM team_versions`;
+const TEAMS = VERSIONS.replace("FROM team_versions", "FROM teams JOIN team_versions USING (team, version)");
 
 /** Configuration in D1: an immutable row for each version of a team, and what the edge looks up. */
 export class ConfigStore {
@@ -65,6 +66,24 @@ export class ConfigStore {
 
   async team(team: string): Promise<StoredTeam | null> {
     const row = await this.#db.prepare(`${TEAMS} WHERE team = ?`).bind(team).first<TeamRow>();
+    return row === null ? null : storedTeam(row);
+  }
+
+  /** The team's versions, newest first, below `before`. */
+  async versions(team: string, limit: number, before: number): Promise<StoredTeam[]> {
+    const { results } = await this.#db
+      .prepare(`${VERSIONS} WHERE team = ? AND version < ? ORDER BY version DESC LIMIT ?`)
+      .bind(team, before, limit)
+      .all<TeamRow>();
+    return results.map(storedTeam);
+  }
+
+  /** Any version of the team; null where there is none of this number. */
+  async version(team: string, version: number): Promise<StoredTeam | null> {
+    const row = await this.#db
+      .prepare(`${VERSIONS} WHERE team = ? AND version = ?`)
+      .bind(team, version)
+      .first<TeamRow>();
     return row === null ? null : storedTeam(row);
   }
 

@@ -3,19 +3,10 @@
  * then to KV, then announced to the objects that exist. D1 is the truth; KV and the announcement may fail, which is reported as a
  * warning and mended by sending the document again.
  */
-import {
-  type ConfigDocument,
-  parseConfig,
-  SEALED,
-  scriptsIn,
-  secretsOfTeam,
-  type TeamConfig,
-  tokensIn,
-} from "../../shared/config.ts";
+import { type ConfigDocument, parseConfig, scriptsIn, type TeamConfig, tokensIn } from "../../shared/config.ts";
 import { ConfigError, type ConfigProblem } from "../../shared/config-error.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import { logLine } from "../../shared/log.ts";
-import { mapFields } from "../../shared/secret-fields.ts";
 import type { TeamSnapshot } from "../../shared/snapshot.ts";
 import { ScriptCompileError } from "../transform/script-compile-error.ts";
 import { compileSnapshot } from "./compile-snapshot.ts";
@@ -23,6 +14,7 @@ import { type ConfigChange, diffConfig } from "./config-diff.ts";
 import type { NewVersion, SealedSecret, StoredTeam } from "./config-store.ts";
 import type { ConsoleDeps } from "./deps.ts";
 import { heldBack } from "./held-back.ts";
+import { type SealedTeam, sealTeams } from "./seal-teams.ts";
 import { type SnapshotSource, syncSnapshots } from "./sync-snapshots.ts";
 import { wakeTeam } from "./wake-team.ts";
 
@@ -72,14 +64,12 @@ async function prepare(
   document: ConfigDocument,
   stored: ReadonlyMap<string, StoredTeam>,
 ): Promise<Prepared[]> {
-  const known = new Map((await deps.store.secrets()).map((secret) => [secretKey(secret), secret.sealed]));
-  const sealed = new Map<TeamConfig, Sealed>();
-  for (const team of document.teams) sealed.set(team, await sealTeam(deps, team, known));
+  const sealed = await sealTeams(deps, document.teams);
   const snapshots = await compileAll(deps, document, stored, (team) => sealed.get(team)?.secrets ?? []);
   const prepared: Prepared[] = [];
   for (const [index, team] of document.teams.entries()) {
     const before = stored.get(team.id) ?? null;
-    const { config, secrets } = sealed.get(team) as Sealed;
+    const { config, secrets } = sealed.get(team) as SealedTeam;
     const snapshot = snapshots[index] as TeamSnapshot;
     const isBack = before !== null && isRemoved(before);
     const changes = diffConfig(before === null || isBack ? null : before.config, config);
@@ -154,56 +144,6 @@ function compileProblem(error: unknown, team: TeamConfig, path: string): ConfigP
 /** A script's id in a bundle is its owner's name; those of the chain go by their bare id. */
 function ownerOf(script: string): string {
   return script.includes(":") ? script : `transformation:${script}`;
-}
-
-interface Sealed {
-  config: TeamConfig;
-  secrets: SealedSecret[];
-}
-
-/** The team's configuration with masks in the place of its secrets, and the sealed secrets. */
-async function sealTeam(deps: ConsoleDeps, team: TeamConfig, sealed: ReadonlyMap<string, string>): Promise<Sealed> {
-  const config = structuredClone(team);
-  const secrets: SealedSecret[] = [];
-  for (const { owner, field, value, holder } of [...secretsOfTeam(config, "", deps.kinds)]) {
-    const key = { team: team.id, owner, field };
-    const form = await seal(deps, key, value, sealed.get(secretKey(key)) ?? null);
-    secrets.push({ ...key, sealed: form });
-    const mask = await maskOf(form);
-    Object.assign(
-      holder,
-      mapFields(holder, [field], () => mask),
-    );
-  }
-  return { config, secrets };
-}
-
-async function seal(
-  deps: ConsoleDeps,
-  key: Omit<SealedSecret, "sealed">,
-  plaintext: string,
-  previous: string | null,
-): Promise<string> {
-  try {
-    return await deps.deliver.seal(plaintext, previous);
-  } catch (cause) {
-    const name = `${key.team}/${key.owner} ${key.field}`;
-    throw new AppError("secret_not_sealed", 503, `nothing was changed: ${name} cannot be sealed: ${messageOf(cause)}`, {
-      cause,
-    });
-  }
-}
-
-function secretKey(secret: Omit<SealedSecret, "sealed">): string {
-  return `${secret.team}:${secret.owner}:${secret.field}`;
-}
-
-/** Enough of the sealed form's hash to see that a secret has changed; tells nothing of the secret, since sealing is salted. */
-const FINGERPRINT_BYTES = 6;
-
-async function maskOf(sealed: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sealed)));
-  return SEALED + [...digest.subarray(0, FINGERPRINT_BYTES)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Refuses to take away a destination that events still wait for. A removed team's go on draining and need no leave. */

@@ -9,6 +9,7 @@ import { getMetrics } from "./api/metrics.ts";
 import type { Call } from "./api/request.ts";
 import { listTeams } from "./api/teams.ts";
 import { listTransformations } from "./api/transformations.ts";
+import { getVersion, listVersions, rollBack } from "./api/versions.ts";
 import { authorise } from "./auth.ts";
 import type { ConsoleDeps } from "./deps.ts";
 import { problemResponse } from "./problem.ts";
@@ -31,6 +32,9 @@ const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/teams/:team/flow", handler: getFlow },
   { method: "GET", path: "/api/teams/:team/destinations", handler: listDestinations },
   { method: "GET", path: "/api/teams/:team/transformations", handler: listTransformations },
+  { method: "GET", path: "/api/teams/:team/versions", handler: listVersions },
+  { method: "GET", path: "/api/teams/:team/versions/:version", handler: getVersion },
+  { method: "POST", path: "/api/teams/:team/rollback", handler: rollBack },
   { method: "GET", path: "/api/teams/:team/dead-letters", handler: listDeadLetters },
   { method: "POST", path: "/api/teams/:team/dead-letters/replay", handler: replayDeadLetters },
   { method: "GET", path: "/metrics", handler: getMetrics },
