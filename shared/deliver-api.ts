@@ -5,4 +5,9 @@ export interface DeliverApi {
    * secret leaves the configuration unchanged.
    */
   seal(plaintext: string, previous: string | null): Promise<string>;
+  /**
+   * What was sealed: a source's or a script's own secret, for the worker that has to use it. A destination's stay with deliver. Throws
+   * where the key has changed since.
+   */
+  open(sealed: string): Promise<string>;
 }

@@ -1,8 +1,12 @@
+import type { DeliverApi } from "../../shared/deliver-api.ts";
+
 /** Bindings and variables of the capture worker (wrangler.toml, [env.capture]). */
 export interface CaptureEnv {
   LANES: DurableObjectNamespace;
   OUTBOXES: DurableObjectNamespace;
   SANDBOX: Fetcher;
+  /** Opens the secrets of sources and scripts. */
+  DELIVER: Pick<DeliverApi, "open">;
   DB: D1Database;
   SNAPSHOTS: KVNamespace;
   /** How long an isolate keeps a snapshot, in milliseconds. */

@@ -14,7 +14,7 @@ export interface ConsoleDeps {
   /** KV: the snapshots that the edge reads. */
   snapshots: KVNamespace;
   objects: Objects;
-  deliver: DeliverApi;
+  deliver: Pick<DeliverApi, "seal">;
   kinds: readonly DestinationKind[];
   compile: CompileBundle;
   clock: Clock;

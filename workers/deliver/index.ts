@@ -7,10 +7,14 @@ import { Vault } from "./vault.ts";
 
 export { OutboxObject } from "./outbox-object.ts";
 
-/** Sealing for the console; opening stays here. */
+/** Sealing for the console, opening for capture. The key stays here. */
 export class DeliverService extends WorkerEntrypoint<DeliverEnv> implements DeliverApi {
   seal(plaintext: string, previous: string | null): Promise<string> {
     return Vault.fromBase64(this.env.SECRET_KEY).reseal(plaintext, previous);
+  }
+
+  open(sealed: string): Promise<string> {
+    return Vault.fromBase64(this.env.SECRET_KEY).open(sealed);
   }
 }
 
