@@ -1,30 +1,15 @@
 import type { Event } from "../../../shared/event.ts";
+import { add, addContext, addHosts, EVENT_NAMES, GROUP_TYPE, type MessageType } from "../../../shared/segment-names.ts";
 import { canonicalUuid } from "../../../shared/uuid.ts";
 import { UuidV5 } from "../../../shared/uuid-v5.ts";
 import type { Client } from "../client.ts";
 import { distinctIdText } from "./distinct-id.ts";
 import { isObject, type JsonObject } from "./json-object.ts";
 import { eventTimestamp } from "./posthog-time.ts";
-import { add, addContext, addHosts } from "./segment-context.ts";
 import { InvalidMessageError } from "./segment-errors.ts";
 
 /** The namespace of message ids. Changing it would make every message that is sent again a new event. */
 const MESSAGE_IDS = new UuidV5("c8bd3d5e-5e4b-4d0f-9a54-6a3f8c1b7f60");
-
-/** The type of group that PostHog gives to Segment's, which name none. */
-const GROUP_TYPE = "segment_group";
-
-export const MESSAGE_TYPES = ["track", "identify", "page", "screen", "group", "alias"] as const;
-export type MessageType = (typeof MESSAGE_TYPES)[number];
-
-/** The events that are no user's own. */
-const EVENT_NAMES: Record<Exclude<MessageType, "track">, string> = {
-  identify: "$identify",
-  page: "$pageview",
-  screen: "$screen",
-  group: "$groupidentify",
-  alias: "$create_alias",
-};
 
 /** What all messages of one request share. */
 export interface SegmentEnvelope {

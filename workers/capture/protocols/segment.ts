@@ -1,5 +1,6 @@
 import type { AppError } from "../../../shared/errors.ts";
 import type { Event } from "../../../shared/event.ts";
+import { MESSAGE_TYPES, type MessageType } from "../../../shared/segment-names.ts";
 import { formatTimestamp, parseTimestamp } from "../../../shared/timestamp.ts";
 import { compressionNamed, decodeBody } from "../decode/body.ts";
 import { parseJson } from "../decode/json.ts";
@@ -8,7 +9,7 @@ import { EmptyBatchError, ParseError } from "../errors.ts";
 import { isObject, type JsonObject } from "./json-object.ts";
 import type { CaptureContext, Decoded, Protocol, Route } from "./protocol.ts";
 import { InvalidMessageError, TooManyMessagesError } from "./segment-errors.ts";
-import { MESSAGE_TYPES, type MessageType, type SegmentEnvelope, segmentEvent } from "./segment-event.ts";
+import { type SegmentEnvelope, segmentEvent } from "./segment-event.ts";
 import { writeKeyOf } from "./segment-token.ts";
 
 /**

@@ -1,7 +1,23 @@
-import { isObject, type JsonObject } from "./json-object.ts";
+/** How messages of Segment's Tracking API are named as events: capture reads it forwards, scripts for RudderStack both ways. */
+type JsonObject = Record<string, unknown>;
+
+export const MESSAGE_TYPES = ["track", "identify", "page", "screen", "group", "alias"] as const;
+export type MessageType = (typeof MESSAGE_TYPES)[number];
+
+/** The events that are no user's own. */
+export const EVENT_NAMES: Record<Exclude<MessageType, "track">, string> = {
+  identify: "$identify",
+  page: "$pageview",
+  screen: "$screen",
+  group: "$groupidentify",
+  alias: "$create_alias",
+};
+
+/** The type of group that PostHog gives to Segment's, which name none. */
+export const GROUP_TYPE = "segment_group";
 
 /** Where a value of the context stands, and the property that PostHog's tools read it from. */
-const TEXTS: readonly [section: string, field: string, property: string][] = [
+export const CONTEXT_TEXTS: readonly [section: string, field: string, property: string][] = [
   ["library", "name", "$lib"],
   ["library", "version", "$lib_version"],
   ["page", "url", "$current_url"],
@@ -30,7 +46,7 @@ const TEXTS: readonly [section: string, field: string, property: string][] = [
   ["screen", "width", "$screen_width"],
   ["screen", "height", "$screen_height"],
 ];
-const ROOTS: readonly [field: string, property: string][] = [
+export const CONTEXT_ROOTS: readonly [field: string, property: string][] = [
   ["ip", "$ip"],
   ["userAgent", "$raw_user_agent"],
   ["locale", "$locale"],
@@ -38,18 +54,18 @@ const ROOTS: readonly [field: string, property: string][] = [
 ];
 
 /** By section, so that a context without one costs one look. */
-const SECTIONS = Map.groupBy(TEXTS, ([section]) => section);
+const SECTIONS = Map.groupBy(CONTEXT_TEXTS, ([section]) => section);
 
 /**
  * Adds to `properties` what the context says, under the names that PostHog's tools know. What the caller has set there already
  * stays. Only values that are text, numbers or booleans are taken: the whole context is kept elsewhere.
  */
 export function addContext(properties: JsonObject, context: JsonObject): void {
-  for (const [field, property] of ROOTS) add(properties, property, context[field]);
+  for (const [field, property] of CONTEXT_ROOTS) add(properties, property, context[field]);
   for (const [section, fields] of SECTIONS) {
     const values = context[section];
-    if (!isObject(values)) continue;
-    for (const [, field, property] of fields) add(properties, property, values[field]);
+    if (typeof values !== "object" || values === null) continue;
+    for (const [, field, property] of fields) add(properties, property, (values as JsonObject)[field]);
   }
 }
 
