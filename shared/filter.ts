@@ -125,8 +125,8 @@ function ordered(compare: (value: string | number, operand: string | number) => 
       : (value) => typeof value === typeof operand && compare(value as string | number, operand);
 }
 
-/** Matches the pieces between stars from left to right: the earliest place is always good enough, so nothing is tried twice. */
-function compilePattern(pattern: string): Holds {
+/** Whether a value is the whole pattern. Matches the pieces between stars from left to right: the earliest place is always good enough, so nothing is tried twice. */
+export function compilePattern(pattern: string): (value: unknown) => boolean {
   const pieces = pattern.split("*");
   const first = pieces[0] as string;
   if (pieces.length === 1) return (value) => value === first;
@@ -165,8 +165,8 @@ const FNV_OFFSET = 0x811c9dc5;
 const FNV_PRIME = 0x01000193;
 const UINT32_RANGE = 2 ** 32;
 
-/** Where a user stands in [0, 1): FNV-1a, stirred because its upper bits move little for short texts. */
-function sharePoint(distinctId: string): number {
+/** Where a user stands in [0, 1), here and in every sample: FNV-1a, stirred because its upper bits move little for short texts. */
+export function sharePoint(distinctId: string): number {
   let hash = FNV_OFFSET;
   for (let i = 0; i < distinctId.length; i++) hash = Math.imul(hash ^ distinctId.charCodeAt(i), FNV_PRIME);
   hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);

@@ -1,14 +1,23 @@
 /*
- * Browsers send from any site, with whatever headers their SDK adds: every origin is let in and told so by name.
+ * Browsers send from any site, with whatever headers their SDK adds: every origin is let in and told so by name. A preflight does not
+ * say whose token it is for; what a source does not let in is refused when it comes, by an answer that its page cannot read.
  */
 
 /** A header value may hold bytes that cannot be set again; no browser sends such an origin or header name. */
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
+const unreadable = new WeakSet<Response>();
+
+/** An answer that the page that asked is not to read. */
+export function hideFromPage(response: Response): Response {
+  unreadable.add(response);
+  return response;
+}
+
 /** Adds what a browser needs in order to read the answer, errors included. */
 export function allowOrigin(request: Request, response: Response): Response {
   const origin = request.headers.get("origin");
-  if (origin === null || !PRINTABLE.test(origin)) return response;
+  if (origin === null || !PRINTABLE.test(origin) || unreadable.has(response)) return response;
   response.headers.set("access-control-allow-origin", origin);
   response.headers.set("access-control-allow-credentials", "true");
   // SDKs look at it on every answer, and a browser that keeps it back complains in the console.

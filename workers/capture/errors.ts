@@ -86,6 +86,29 @@ export class UnknownTokenError extends AppError {
   }
 }
 
+/** `takes`: what the token's source is for. */
+export class WrongProtocolError extends AppError {
+  constructor(takes: "any" | "posthog" | "segment" | "pixel" | "webhook", source: string | undefined) {
+    const what = source === undefined ? "a token of a team takes" : `the source ${source} of this token takes`;
+    super("wrong_protocol", 403, `${what} ${TAKEN[takes]}`);
+  }
+}
+
+const TAKEN = {
+  any: "the events of any SDK, and no incoming webhooks: those need a source of their own",
+  posthog: "requests of PostHog's SDKs only",
+  segment: "requests of Segment's Tracking API only",
+  pixel: "pixels only: GET /p/{token}.gif",
+  webhook: "incoming webhooks only: POST /w/{token}",
+};
+
+/** Browsers do not show it to the page. */
+export class OriginError extends AppError {
+  constructor(source: string) {
+    super("origin_not_allowed", 403, `the source ${source} takes nothing from this origin; allow it in its origins`);
+  }
+}
+
 export class TooLargeError extends AppError {
   constructor(detail: string) {
     super("too_large", 413, `maximum event size exceeded: ${detail}`);

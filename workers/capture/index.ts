@@ -5,14 +5,15 @@ import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.
 import { laneStub } from "../../shared/stubs.ts";
 import { sweep } from "../../shared/sweep.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
-import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import type { CaptureEnv } from "./env.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { hostEndpoints } from "./host-endpoints/registry.ts";
 import { upstreamOf } from "./host-endpoints/upstream.ts";
 import { createIngress } from "./ingress.ts";
+import { OpenedSecrets } from "./opened-secrets.ts";
 import { parsePrefixes } from "./prefixes.ts";
-import { storeEvents } from "./store-events.ts";
+import { RefusedCounts } from "./refused-counts.ts";
+import { laneOfCounts, storeEvents } from "./store-events.ts";
 
 export { LaneObject } from "./lane-object.ts";
 
@@ -28,14 +29,22 @@ const reader = createSnapshotReader({
   ...snapshotTtl(env),
 });
 
-const commit = new GroupCommit({
+const refused = new RefusedCounts({
   append: (append) => laneStub(env.LANES, append.lane).append(append),
   timer: runtimeTimer,
+  clock: systemClock,
+  log: (record) => logLine({ ...record }),
 });
+
+const commit = new GroupCommit({ append: (append) => refused.append(append), timer: runtimeTimer });
+
+const secrets = new OpenedSecrets((sealed) => env.DELIVER.open(sealed));
 
 const ingress = createIngress({
   resolve: (token) => reader.token(token),
-  append: (target, events) => storeEvents(target, events, { commit, limits: DEFAULT_LIMITS, waitUntil }),
+  append: (target, events, limits) => storeEvents(target, events, { commit, limits, waitUntil }),
+  refused: (target, counts) => refused.count(laneOfCounts(target), counts, waitUntil),
+  openSecret: (sealed) => secrets.open(sealed),
   clock: systemClock,
   fillRandom: (bytes) => crypto.getRandomValues(bytes),
   timer: runtimeTimer,

@@ -2,19 +2,31 @@ import { type IRequestStrict, IttyRouter } from "itty-router";
 import type { Clock } from "../../shared/clock.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import type { Event } from "../../shared/event.ts";
+import type { Refused } from "../../shared/lane-api.ts";
 import type { Timer } from "../../shared/timer.ts";
 import { type FillRandom, UuidV7 } from "../../shared/uuid.ts";
 import { clientOf, type Region, regionOf } from "./client.ts";
-import { allowOrigin, preflight } from "./cors.ts";
+import { allowOrigin, hideFromPage, preflight } from "./cors.ts";
 import { DEFAULT_LIMITS, type DecodeLimits } from "./decode/limits.ts";
-import { NestingError, StalledUploadError, TooLargeError, TransientError, UnknownTokenError } from "./errors.ts";
+import {
+  NestingError,
+  OriginError,
+  StalledUploadError,
+  TooLargeError,
+  TransientError,
+  UnknownTokenError,
+} from "./errors.ts";
 import type { HostEndpoint } from "./host-endpoints/host-endpoint.ts";
 import { type Prefixes, stripPrefix } from "./prefixes.ts";
 import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
 import { PROTOCOLS } from "./protocols/registry.ts";
+import type { Resolution } from "./resolution.ts";
+import { applyRules, countRefused, type Ruled } from "./rules.ts";
+import { limitsOf, requireTaken } from "./source-rules.ts";
 
 /**
- * Ingress: from a request to durable events and the answer, in this order: route, decode, resolve the token, append, answer.
+ * Ingress: from a request to durable events and the answer, in this order: route, decode, resolve the token, let the rules of its source and
+ * its team take out what they do not want, append, answer. Where the token is in the path it may be resolved before decoding.
  *
  * Invariant 1: the success answer is made only after `append` has resolved. Invariant 6: what a client got wrong is a 4xx in its
  * protocol's own form; a 5xx means that the events could not be made durable, and asks for them again.
@@ -27,7 +39,9 @@ export interface IngressDeps {
    * Resolves once the events are on disk. Throws AppError for an answer of its own (over a limit, lane full); anything else thrown
    * is answered as a transient failure. Never called without events.
    */
-  append(target: Target, events: Event[]): Promise<void>;
+  append(target: Target, events: Event[], limits: DecodeLimits): Promise<void>;
+  /** Counts what is answered as taken and not stored (invariant 5); called once the rest of the request is durable. */
+  refused(target: Target, counts: Refused): void;
   clock: Clock;
   fillRandom: FillRandom;
   /** Of the current request. */
@@ -39,12 +53,8 @@ export interface IngressDeps {
   endpoints?: readonly HostEndpoint[];
   /** None if absent. */
   prefixes?: Prefixes;
-}
-
-export interface Resolution {
-  team: string;
-  /** Lanes of the team in each region. */
-  lanes: number;
+  /** The text of a sealed secret of a source. Throws where it cannot be opened; none can if absent. */
+  openSecret?(sealed: string): Promise<string>;
 }
 
 export interface Target {
@@ -58,7 +68,7 @@ export interface Target {
 /** What the operator should know of; requests that the client got wrong are not among it. */
 export interface IngressRecord {
   level: "error" | "warn";
-  event: "resolve_failed" | "append_failed" | "request_failed";
+  event: "resolve_failed" | "secret_failed" | "append_failed" | "request_failed";
   protocol: string;
   team: string | null;
   /** Events in the request; 0 where it was not decoded. */
@@ -105,8 +115,8 @@ export function createIngress(deps: IngressDeps): Ingress {
   return {
     async fetch(given) {
       const { request, prefix } = stripPrefix(given, deps.prefixes ?? []);
-      const response: Response = await router.fetch(request, prefix);
-      return allowOrigin(request, request.method === "HEAD" ? withoutBody(response) : response);
+      const response: Response = allowOrigin(request, await router.fetch(request, prefix));
+      return request.method === "HEAD" ? withoutBody(response) : response;
     },
   };
 }
@@ -124,13 +134,15 @@ class Accept {
   }
 
   async request(protocol: Protocol, request: IRequestStrict): Promise<Response> {
-    const context = this.#context(request);
+    let context = this.#context(protocol, request);
     try {
+      const token = protocol.tokenOf?.(context);
+      if (token !== undefined) context = { ...context, resolution: await this.#resolve(protocol, token, request, 0) };
       const decoded = await this.#inTime(protocol.decode(request, context), request);
-      const stored = await this.#store(protocol, decoded, request, context);
+      const stored = await this.#take(protocol, decoded, request, context);
       return await protocol.success(stored, request, context);
     } catch (error) {
-      if (error instanceof AppError) return protocol.failure(error, request, context);
+      if (error instanceof AppError) return refusal(error, protocol, request, context);
       this.#log("error", "request_failed", protocol, null, 0, error);
       return protocol.failure(new TransientError(error), request, context);
     }
@@ -161,48 +173,78 @@ class Accept {
     }
   }
 
-  /** Gives what has been stored, which is less than was decoded where the protocol can do without what is refused. */
-  async #store(protocol: Protocol, decoded: Decoded, request: Request, context: CaptureContext): Promise<Decoded> {
-    if (decoded.events.length === 0) return decoded;
+  /** Gives what has been stored, which is less than was decoded where rules take events out or the protocol can do without them. */
+  async #take(protocol: Protocol, decoded: Decoded, request: Request, context: CaptureContext): Promise<Decoded> {
+    const { token, events } = decoded;
+    if (events.length === 0) return decoded;
+    const resolution =
+      context.resolution === undefined
+        ? await this.#resolve(protocol, token, request, events.length)
+        : context.resolution;
     const region = regionOf(request);
+    // Fails open: where nothing can be read, nothing is known against the token.
+    if (resolution === null) {
+      return this.#store(protocol, decoded, { team: null, token, lanes: UNRESOLVED_LANES, region }, context);
+    }
+    const target: Target = { team: resolution.team, token, lanes: resolution.lanes, region };
+    const limits = limitsOf(resolution, context.limits);
+    const ruled = applyRules(events, resolution, token);
+    const kept = withoutRefused(protocol, decoded, ruled);
+    const stored = await this.#store(protocol, kept, target, { ...context, limits });
+    // Only now: a client whose events could not be stored sends all of them again.
+    if (ruled.refused.size > 0) this.#deps.refused(target, countRefused(ruled.refused));
+    return stored;
+  }
+
+  /** Null where the configuration could not be read. Throws where no team has the token, or its source takes no such request. */
+  async #resolve(protocol: Protocol, token: string, request: Request, events: number): Promise<Resolution | null> {
+    let found: Resolution | null;
     try {
-      await this.#append(protocol, decoded, region);
+      found = await this.#deps.resolve(token);
+    } catch (error) {
+      this.#log("warn", "resolve_failed", protocol, null, events, error);
+      return null;
+    }
+    if (found === null) throw new UnknownTokenError();
+    requireTaken(found, protocol.kind, request.headers.get("origin"));
+    return found;
+  }
+
+  async #store(protocol: Protocol, decoded: Decoded, target: Target, context: CaptureContext): Promise<Decoded> {
+    if (decoded.events.length === 0) return decoded;
+    try {
+      await this.#append(protocol, decoded.events, target, context);
       return decoded;
     } catch (error) {
       const refusal = error instanceof TooLargeError || error instanceof NestingError;
       if (!refusal || protocol.salvage === undefined) throw error;
     }
     const rest = protocol.salvage(decoded, context);
-    if (rest.events.length > 0) await this.#append(protocol, rest, region);
+    if (rest.events.length > 0) await this.#append(protocol, rest.events, target, context);
     return rest;
   }
 
-  async #append(protocol: Protocol, decoded: Decoded, region: Region): Promise<void> {
-    const { token, events } = decoded;
-    const { team, lanes } = await this.#resolve(protocol, decoded);
+  async #append(protocol: Protocol, events: Event[], target: Target, { limits }: CaptureContext): Promise<void> {
     try {
-      await this.#deps.append({ team, token, lanes, region }, events);
+      await this.#deps.append(target, events, limits);
     } catch (error) {
       const answer = error instanceof AppError ? error : new TransientError(error);
-      if (answer.status >= 500) this.#log("error", "append_failed", protocol, team, events.length, error);
+      if (answer.status >= 500) this.#log("error", "append_failed", protocol, target.team, events.length, error);
       throw answer;
     }
   }
 
-  /** Fails open: where nothing can be read, nothing is known against the token. */
-  async #resolve(protocol: Protocol, decoded: Decoded): Promise<Pick<Target, "team" | "lanes">> {
-    let found: Resolution | null;
+  async #openSecret(protocol: Protocol, sealed: string): Promise<string> {
     try {
-      found = await this.#deps.resolve(decoded.token);
+      if (this.#deps.openSecret === undefined) throw new Error("nothing here opens secrets");
+      return await this.#deps.openSecret(sealed);
     } catch (error) {
-      this.#log("warn", "resolve_failed", protocol, null, decoded.events.length, error);
-      return { team: null, lanes: UNRESOLVED_LANES };
+      this.#log("error", "secret_failed", protocol, null, 0, error);
+      throw error;
     }
-    if (found === null) throw new UnknownTokenError();
-    return found;
   }
 
-  #context(request: IRequestStrict): CaptureContext {
+  #context(protocol: Protocol, request: IRequestStrict): CaptureContext {
     const nowMs = this.#deps.clock.now();
     return {
       nowMs,
@@ -211,6 +253,7 @@ class Accept {
       query: request.query,
       client: clientOf(request),
       limits: this.#limits,
+      openSecret: (sealed) => this.#openSecret(protocol, sealed),
       mintUuid: () => this.#uuids.next(nowMs),
     };
   }
@@ -225,6 +268,16 @@ class Accept {
   ): void {
     this.#deps.log({ level, event, protocol: protocol.name, team, events, error: messageOf(error) });
   }
+}
+
+function withoutRefused(protocol: Protocol, decoded: Decoded, { events, refused }: Ruled): Decoded {
+  if (refused.size === 0) return decoded;
+  return protocol.without?.(decoded, refused) ?? { ...decoded, events };
+}
+
+function refusal(error: AppError, protocol: Protocol, request: Request, context: CaptureContext): Response {
+  const response = protocol.failure(error, request, context);
+  return error instanceof OriginError ? hideFromPage(response) : response;
 }
 
 function methodNotAllowed(methods: readonly string[]): Response {

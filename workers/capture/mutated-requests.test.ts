@@ -28,6 +28,7 @@ function makeIngress() {
       encodeEvents(events, LIMITS);
       appended.push(...events);
     },
+    refused: () => {},
     clock: { now: () => NOW_MS },
     fillRandom: (bytes) => void bytes.fill(5),
     timer: () => ({ done: new Promise(() => {}), cancel: () => {} }),

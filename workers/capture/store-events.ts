@@ -29,6 +29,11 @@ export async function storeEvents(target: Target, events: readonly Event[], deps
   for (const result of await Promise.allSettled(stored)) if (result.status === "rejected") throw result.reason;
 }
 
+/** The lane that hears of what is not stored: any of the team's nearby. */
+export function laneOfCounts({ team, token, region, lanes }: Target): string {
+  return team === null ? unresolvedLaneName(token, region) : laneName(team, region, lanes, "");
+}
+
 function byLane(target: Target, events: readonly Event[]): Map<string, readonly Event[]> {
   if (target.team === null) return new Map([[unresolvedLaneName(target.token, target.region), events]]);
   if (target.lanes === 1) return new Map([[laneName(target.team, target.region, 1, ""), events]]);

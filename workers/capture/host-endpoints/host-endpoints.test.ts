@@ -23,6 +23,7 @@ function makeHost({ upstream = {}, answer = async () => new Response("from upstr
   const ingress = createIngress({
     resolve: async () => ({ team: "acme", lanes: 1 }),
     append: async () => {},
+    refused: () => {},
     clock: { now: () => Date.UTC(2026, 7, 1, 12) },
     fillRandom: () => {},
     timer: () => never,

@@ -24,6 +24,7 @@ const PARAMETERS = new Set(["event", "distinct_id", "uuid", "timestamp", "proper
  */
 export const pixel: Protocol = {
   name: "pixel",
+  kind: "pixel",
   routes: [{ method: "GET", path: "/p/:file" }],
 
   async decode(request, context) {

@@ -24,6 +24,7 @@ const AI_BATCH = "/i/v0/ai/batch";
 /** What PostHog's SDKs have always sent: JSON, one event or many, with the token in the body; answers are plain text or `Ok`. */
 export const posthogV0: Protocol = {
   name: SOURCE,
+  kind: "posthog",
   routes: [
     ...PATHS.flatMap((path): Route[] => [
       { method: "POST", path },

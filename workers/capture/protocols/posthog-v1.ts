@@ -22,6 +22,7 @@ interface V1Decoded extends Decoded {
 /** PostHog's newer endpoint: the token in a header, one answer for each event, and no event that refuses the others. */
 export const posthogV1: Protocol<V1Decoded> = {
   name: "posthog-v1",
+  kind: "posthog",
   routes: [{ method: "POST", path: "/i/v1/analytics/events" }],
 
   async decode(request, context) {
@@ -41,6 +42,15 @@ export const posthogV1: Protocol<V1Decoded> = {
         const reason = outcome.event === null ? null : refusalOf(outcome.event, limits);
         return reason === null ? outcome : dropped(outcome, reason);
       }),
+    );
+  },
+
+  without({ token, outcomes }, refused) {
+    return decodedOf(
+      token,
+      outcomes.map((outcome) =>
+        outcome.event !== null && refused.has(outcome.event) ? dropped(outcome, RESTRICTION_DROP) : outcome,
+      ),
     );
   },
 
@@ -65,6 +75,8 @@ export const posthogV1: Protocol<V1Decoded> = {
 };
 
 const DEFAULT_RETRY_AFTER_S = 1;
+/** What v1's SDKs know of an event that the other side does not want. */
+const RESTRICTION_DROP = "event_restriction_drop";
 
 /** What v1 calls an error that other protocols have too. */
 const CODES: Record<AppError["code"], string> = {

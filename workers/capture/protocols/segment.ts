@@ -46,6 +46,7 @@ const ROUTES: Route[] = [...BATCH_PATHS, ...TYPES.keys()].map((path) => ({ metho
 /** Segment's Tracking API, which the SDKs of Segment, RudderStack and Jitsu speak. Answers are JSON. */
 export const segment: Protocol = {
   name: "segment",
+  kind: "segment",
   routes: ROUTES,
 
   async decode(request, context) {

@@ -1,0 +1,55 @@
+import type { Event, Geo } from "../../shared/event.ts";
+import type { SourceSnapshot } from "../../shared/snapshot.ts";
+import { maskAddress } from "./address.ts";
+import { isObject, type JsonObject } from "./protocols/json-object.ts";
+
+/**
+ * What a source lets be known of where a client is, written into the event. Null: all of it.
+ * mask: the address as its network; what the edge has read from the whole one stays. drop: neither the address nor the place, only
+ * country, region, continent and time zone. Both hold for what the client says itself too: `$ip`, which wins over the address in PostHog,
+ * and the `ip` in Segment's context.
+ */
+export function compileAddressPolicy(policy: SourceSnapshot["ip"]): ((event: Event) => void) | null {
+  switch (policy) {
+    case "keep":
+      return null;
+    case "mask":
+      return mask;
+    case "drop":
+      return dropper();
+  }
+}
+
+function mask(event: Event): void {
+  if (event.ip !== null) event.ip = maskAddress(event.ip);
+  for (const [holder, name] of statedAddresses(event)) {
+    const masked = maskAddress(String(holder[name]));
+    if (masked === null) delete holder[name];
+    else holder[name] = masked;
+  }
+}
+
+/** Where the client itself says what its address is. Messages of one batch may share their context: to mask it twice does no harm. */
+function statedAddresses({ properties }: Event): [holder: JsonObject, name: string][] {
+  const stated: [JsonObject, string][] = [];
+  if (properties.$ip !== undefined) stated.push([properties, "$ip"]);
+  const context = isObject(properties.$segment) ? properties.$segment.context : undefined;
+  if (isObject(context) && context.ip !== undefined) stated.push([context, "ip"]);
+  return stated;
+}
+
+/** The events of a request share one place: it is cut once for them, and so is the text of it when they are stored. */
+function dropper(): (event: Event) => void {
+  let last: { whole: Geo; coarse: Geo } | null = null;
+  return (event) => {
+    event.ip = null;
+    for (const [holder, name] of statedAddresses(event)) delete holder[name];
+    if (event.geo === undefined) return;
+    if (last?.whole !== event.geo) last = { whole: event.geo, coarse: coarse(event.geo) };
+    event.geo = last.coarse;
+  };
+}
+
+function coarse({ city: _city, latitude: _latitude, longitude: _longitude, ...rest }: Geo): Geo {
+  return rest;
+}
