@@ -7,6 +7,8 @@ export interface LaneApi {
   append(append: LaneAppend): Promise<LaneAppended>;
   /** Its position, backlog and the state of the team's scripts. */
   status(): Promise<LaneStatus>;
+  /** What counts against the team's quota today. */
+  usage(): Promise<DailyUsage>;
   /** Reads the configuration again and resumes the pump if there is work. */
   wake(): Promise<void>;
   /** The newest events that the lane has, newest first, as capture accepted them. */
@@ -59,11 +61,31 @@ export interface LaneAppend {
   /** 16 bytes an event, in the same order. */
   uuids: Uint8Array;
   tokens: Runs<string>;
+  /** What the events count as, for a team with a quota; absent for one without. */
+  resources?: Runs<DailyResource>;
+  /** What capture has answered as taken since and not stored. An append may hold nothing else. */
+  refused?: Refused;
 }
+
+/** Events by source (`Event.source`), then by reason. */
+export type Refused = Record<string, Record<string, number>>;
 
 export interface LaneAppended {
   /** Events dropped because the lane has seen their uuid inside its window. */
   duplicates: number;
+  /** Where the append said what its events count as. */
+  usage?: DailyUsage;
+}
+
+/** What a team's quota knows apart. */
+export type DailyResource = "events" | "recordings" | "exceptions";
+
+/** What a lane has accepted in one day, as far as it was told to count. */
+export interface DailyUsage {
+  /** As `utcDay` has it. */
+  day: number;
+  /** Duplicates left out; a resource without events is absent. */
+  counts: Partial<Record<DailyResource, number>>;
 }
 
 export interface LaneStatus {
@@ -74,6 +96,8 @@ export interface LaneStatus {
   /** Events accepted, duplicates left out. */
   accepted: number;
   duplicates: number;
+  /** Events answered as taken and not stored, because a source or a restriction says so: they are not among those accepted. */
+  refused: Refused;
   /** Events that the scripts have not seen yet, and their bytes. */
   backlog: number;
   backlogBytes: number;
