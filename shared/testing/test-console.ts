@@ -51,7 +51,11 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
     adminToken: ADMIN_TOKEN,
     store: new ConfigStore(db),
     snapshots: kv,
-    deliver: { seal: (plaintext, previous) => vault.reseal(plaintext, previous) },
+    deliver: {
+      seal: (plaintext, previous) => vault.reseal(plaintext, previous),
+      open: (sealed) => vault.open(sealed),
+    },
+    sandbox: { fetch: () => Promise.reject(new Error("no sandbox in this test")) },
     kinds: destinationKinds,
     compile: compileBundle,
     clock,

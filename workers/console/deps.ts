@@ -14,7 +14,9 @@ export interface ConsoleDeps {
   /** KV: the snapshots that the edge reads. */
   snapshots: KVNamespace;
   objects: Objects;
-  deliver: Pick<DeliverApi, "seal">;
+  deliver: DeliverApi;
+  /** Runs scripts that are tried out. */
+  sandbox: { fetch: typeof fetch };
   kinds: readonly DestinationKind[];
   compile: CompileBundle;
   clock: Clock;

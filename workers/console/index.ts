@@ -13,6 +13,7 @@ export interface ConsoleEnv {
   LANES: DurableObjectNamespace;
   OUTBOXES: DurableObjectNamespace;
   DELIVER: DeliverApi;
+  SANDBOX: Fetcher;
   /** Secret. */
   ADMIN_TOKEN?: string;
 }
@@ -25,6 +26,7 @@ export default {
       snapshots: env.SNAPSHOTS,
       objects: timedObjects(env.LANES, env.OUTBOXES, runtimeTimer),
       deliver: env.DELIVER,
+      sandbox: env.SANDBOX,
       kinds: destinationKinds,
       compile: compileBundle,
       clock: systemClock,

@@ -8,6 +8,7 @@ import { getHealth } from "./api/health.ts";
 import { getMetrics } from "./api/metrics.ts";
 import type { Call } from "./api/request.ts";
 import { listTeams } from "./api/teams.ts";
+import { testTransformation } from "./api/test-bench.ts";
 import { listTransformations } from "./api/transformations.ts";
 import { getVersion, listVersions, rollBack } from "./api/versions.ts";
 import { authorise } from "./auth.ts";
@@ -32,6 +33,7 @@ const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/teams/:team/flow", handler: getFlow },
   { method: "GET", path: "/api/teams/:team/destinations", handler: listDestinations },
   { method: "GET", path: "/api/teams/:team/transformations", handler: listTransformations },
+  { method: "POST", path: "/api/teams/:team/transformations/test", handler: testTransformation },
   { method: "GET", path: "/api/teams/:team/versions", handler: listVersions },
   { method: "GET", path: "/api/teams/:team/versions/:version", handler: getVersion },
   { method: "POST", path: "/api/teams/:team/rollback", handler: rollBack },
