@@ -51,6 +51,8 @@ export interface Bundle {
   shapers?: Record<string, Omit<BundleScript, "on_error" | "source"> & { on_error: "dead_letter" | "pass" | "drop" }>;
   /** Module name → ES module source; fuel already injected. */
   modules: Record<string, string>;
+  /** The `headwater:*` libraries that the modules import, sorted; absent where they import none. */
+  libraries?: string[];
 }
 
 export interface BundleScript {

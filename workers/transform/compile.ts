@@ -1,28 +1,23 @@
 /**
  * Publish time: turns a team's scripts into a bundle. Pure; runs inside workerd, in the console worker.
- * TypeScript is stripped without moving lines, the rest is checked, and fuel is put in (fuel.ts).
+ * Each file is parsed and checked (module-source.ts), its imports are resolved (link.ts), and fuel is put in (fuel.ts).
  */
-import { type ImportDeclaration, type Node, type Program, parse } from "acorn";
-import { transform as strip } from "sucrase";
-import { messageOf } from "../../shared/errors.ts";
+import type MagicString from "magic-string";
 import type { Filter } from "../../shared/filter.ts";
 import type { Bundle, BundleScript } from "../../shared/snapshot.ts";
 import { bundleHash } from "./bundle.ts";
-import { checkExports } from "./exports.ts";
-import { injectFuel, PARSE_OPTIONS } from "./fuel.ts";
-import { type ErrorPlace, type Fail, ScriptCompileError } from "./script-compile-error.ts";
-import { childrenOf } from "./syntax-tree.ts";
+import { aliasOf, checkDialect, type Dialect, dialectOf, frameFor, wrapperFor } from "./compat/dialect.ts";
+import { checkEntry, exportsOf } from "./exports.ts";
+import { injectFuel } from "./fuel.ts";
+import { teamModule } from "./library-names.ts";
+import { type Linked, link, reachable, refuseCircles } from "./link.ts";
+import { blamed, type ModuleSource, type ParsedModule, parseModule } from "./module-source.ts";
+import { moduleOwner, ScriptCompileError } from "./script-compile-error.ts";
 
-/** A snapshot carries all of a team's scripts, and every isolate parses them when it starts. */
-const SCRIPT_MAX_CHARS = 256 * 1024;
+export type { ModuleSource } from "./module-source.ts";
+
+/** With what a snapshot holds beside it, it has to fit one row of D1. */
 const TEAM_MAX_CHARS = 1024 * 1024;
-
-export interface ModuleSource {
-  id: string;
-  code: string;
-  /** What ends in `.js` or `.mjs` is JavaScript; everything else is TypeScript. */
-  filename?: string | undefined;
-}
 
 export interface ScriptSource<OnError = BundleScript["on_error"]> extends ModuleSource {
   on_error: OnError;
@@ -43,104 +38,129 @@ export interface BundleSource {
   filters: Record<string, Filter>;
 }
 
-/** Throws ScriptCompileError for the first script that cannot be published. */
-export async function compileBundle({ team, scripts, shapers = [], filters }: BundleSource): Promise<Bundle> {
-  const modules: Record<string, string> = {};
-  let chars = 0;
-  const compiled = <S extends ScriptSource<string>>(script: S, module: string) => {
-    chars += script.code.length;
-    if (chars > TEAM_MAX_CHARS) throw tooLong(script, `all scripts of team "${team}" together`, TEAM_MAX_CHARS);
-    modules[module] = compileScript(script);
-    const { id, on_error, inputs, credentials } = script;
-    return { id, module, on_error, inputs, ...(credentials === undefined ? {} : { credentials }) } as {
-      on_error: S["on_error"];
-    } & Omit<BundleScript, "on_error">;
-  };
+type Shaper = NonNullable<Bundle["shapers"]>[string];
+
+/** Throws the first ScriptCompileError of a team that cannot be published; the further ones are its `also`. */
+export async function compileBundle(source: BundleSource): Promise<Bundle> {
+  const { team, scripts, shapers = [], filters } = source;
+  const compiler = new Compiler(source);
   const chain = scripts.map((script, position) => ({
-    ...compiled(script, `script-${position}.js`),
+    ...(compiler.script(script, `script-${position}`) as BundleScript),
     ...(script.source === undefined ? {} : { source: script.source }),
   }));
-  const own = shapers.map((script, i) => [script.destination, compiled(script, `shaper-${i}.js`)] as const);
+  const own = shapers.map(
+    (script, i) => [script.destination, compiler.script(script, `shaper-${i}`) as Shaper] as const,
+  );
+  const { modules, libraries } = compiler.finish();
   const bundle: Omit<Bundle, "hash"> = { team, scripts: chain, filters, modules };
   if (own.length > 0) bundle.shapers = Object.fromEntries(own);
+  if (libraries.length > 0) bundle.libraries = libraries;
   return { hash: await bundleHash(bundle), ...bundle };
 }
 
-/** One script as the ES module that runs. */
-export function compileScript(source: ModuleSource): string {
-  const { id, code } = source;
-  if (code.length > SCRIPT_MAX_CHARS) throw tooLong(source, "the script", SCRIPT_MAX_CHARS);
-  const fail: Fail = (problem, node) => {
-    const start = node?.loc?.start;
-    throw new ScriptCompileError(id, problem, code, start === undefined ? null : oneBased(start));
-  };
-  try {
-    const script = isJavaScript(source.filename) ? code : stripTypes(code);
-    const program = parse(script, PARSE_OPTIONS);
-    refuseModules(program, fail);
-    refuseTopLevelAwait(program, fail);
-    checkExports(program, fail);
-    return injectFuel(script, program);
-  } catch (error) {
-    if (error instanceof ScriptCompileError) throw error;
-    if (error instanceof RangeError) throw new ScriptCompileError(id, "is nested too deeply", code, null, error);
-    const { problem, place } = syntaxProblem(error);
-    throw new ScriptCompileError(id, problem, code, place, error);
+/** Compiles the files of one team, and gathers what is wrong with them. */
+class Compiler {
+  readonly #team: string;
+  readonly #shared = new Map<string, ParsedModule | null>();
+  readonly #linked = new Map<string, Linked>();
+  readonly #scripts: Linked[] = [];
+  readonly #modules: Record<string, string> = {};
+  readonly #libraries = new Set<string>();
+  readonly #problems: ScriptCompileError[] = [];
+  #chars = 0;
+
+  constructor({ team, modules = [] }: BundleSource) {
+    this.#team = team;
+    for (const source of modules) {
+      const owner = moduleOwner(source.id);
+      this.#shared.set(source.id, this.#attempt(() => parseModule(this.#counted(source, owner), owner)) ?? null);
+    }
+    for (const [id, parsed] of this.#shared) if (parsed !== null) this.#linked.set(id, link(parsed, this.#shared));
+    refuseCircles(this.#shared, this.#linked);
+    for (const parsed of this.#shared.values()) this.#problems.push(...(parsed?.problems ?? []));
+  }
+
+  /** One script; its modules are named `<name>.js` and, for its wrapper if it needs one, `<name>.entry.js`. */
+  script(source: ScriptSource<string>, name: string) {
+    const { id, on_error, inputs, credentials } = source;
+    const authored = `${name}.js`;
+    const dialect = this.#attempt(() => this.#compile(source, authored));
+    const entry = dialect ? this.#wrap(dialect, name) : authored;
+    return {
+      ...{ id, module: entry, ...(entry === authored ? {} : { authored }), on_error, inputs },
+      ...(credentials === undefined ? {} : { credentials }),
+    };
+  }
+
+  /** Every module of the bundle, and the libraries that they import. Throws where anything was wrong. */
+  finish(): { modules: Record<string, string>; libraries: string[] } {
+    const [first, ...also] = this.#problems;
+    if (first !== undefined) {
+      first.also = also;
+      throw first;
+    }
+    for (const id of [...reachable(this.#scripts, this.#linked)].sort()) {
+      const linked = this.#linked.get(id) as Linked;
+      this.#modules[teamModule(id)] = emit(this.#shared.get(id) as ParsedModule, linked);
+      for (const library of linked.libraries) this.#libraries.add(library);
+    }
+    return { modules: this.#modules, libraries: [...this.#libraries].sort() };
+  }
+
+  /** The dialect that the script is written in; null for our own. */
+  #compile(source: ScriptSource<string>, authored: string): Dialect | null {
+    const parsed = parseModule(this.#counted(source, source.id), source.id);
+    const { program, fail, problems } = parsed;
+    const exported = exportsOf(program);
+    const dialect = exported.has("transform") ? null : dialectOf([...exported.keys()], program);
+    if (dialect === null) checkEntry(exported, fail);
+    else checkDialect(dialect, program, fail);
+    const linked = link(parsed, this.#shared, (specifier) => (dialect === null ? null : aliasOf(dialect, specifier)));
+    const frame = dialect === null ? null : frameFor(dialect, program);
+    if (problems.length > 0) {
+      this.#problems.push(...problems);
+      return null;
+    }
+    this.#modules[authored] = emit(parsed, linked, (edited) => {
+      if (frame !== null) edited.prepend(frame.before).append(frame.after);
+    });
+    this.#scripts.push(linked);
+    for (const library of [...linked.libraries, ...(frame?.libraries ?? [])]) this.#libraries.add(library);
+    return dialect;
+  }
+
+  #wrap(dialect: Dialect, name: string): string {
+    const { code, libraries } = wrapperFor(dialect, `${name}.js`);
+    const entry = `${name}.entry.js`;
+    this.#modules[entry] = code;
+    for (const library of libraries) this.#libraries.add(library);
+    return entry;
+  }
+
+  #counted<S extends ModuleSource>(source: S, owner: string): S {
+    this.#chars += source.code.length;
+    if (this.#chars <= TEAM_MAX_CHARS) return source;
+    const problem = `all scripts of team "${this.#team}" together may have ${TEAM_MAX_CHARS} characters at most`;
+    throw new ScriptCompileError(owner, problem, source.code, null);
+  }
+
+  #attempt<T>(work: () => T): T | undefined {
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof ScriptCompileError)) throw error;
+      this.#problems.push(error);
+      return undefined;
+    }
   }
 }
 
-function stripTypes(code: string): string {
-  return strip(code, { transforms: ["typescript"], disableESTransforms: true }).code;
-}
-
-function isJavaScript(filename: string | undefined): boolean {
-  return filename !== undefined && /\.m?js$/.test(filename);
-}
-
-function refuseModules(program: Program, fail: Fail): void {
-  const pending: Node[] = [program];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    const from = (node as Partial<ImportDeclaration>).source;
-    if (node.type === "ImportDeclaration") fail(`cannot import "${from?.value}": a script is one file`, node);
-    if (node.type.startsWith("Export") && from) fail(`cannot export from "${from.value}": a script is one file`, node);
-    if (node.type === "ImportExpression") fail("cannot import() anything: a script is one file", node);
-    if (node.type === "MetaProperty" && isImportMeta(node)) fail("has no import.meta", node);
-    for (const child of childrenOf(node)) pending.push(child);
-  }
-}
-
-/** It could keep an isolate from ever starting. */
-function refuseTopLevelAwait(program: Program, fail: Fail): void {
-  const pending: Node[] = [program];
-  for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
-    const isAwait = node.type === "AwaitExpression" || (node as Node & { await?: boolean }).await === true;
-    if (isAwait) fail("cannot await outside of a function", node);
-    for (const child of childrenOf(node)) if (!FUNCTION.test(child.type)) pending.push(child);
-  }
-}
-
-const FUNCTION = /^(Function|ArrowFunction)/;
-
-function isImportMeta(node: Node): boolean {
-  return (node as Node & { meta: { name: string } }).meta.name === "import";
-}
-
-/** Acorn says where in `loc`, sucrase in its message; both end their message with it. */
-function syntaxProblem(error: unknown): { problem: string; place: ErrorPlace | null } {
-  const message = messageOf(error);
-  const [suffix, line, column] = / \((\d+):(\d+)\)$/.exec(message) ?? [];
-  const { loc } = error as { loc?: { line: number; column: number } };
-  const problem = message.replace(/^Error transforming [^:]*: /, "").replace(/ ?\(\d+:\d+\)$/, "");
-  if (suffix !== undefined && !(error instanceof SyntaxError && loc)) {
-    return { problem, place: { line: Number(line), column: Math.max(1, Number(column)) } };
-  }
-  return { problem, place: loc === undefined ? null : oneBased(loc) };
-}
-
-function oneBased({ line, column }: { line: number; column: number }): ErrorPlace {
-  return { line, column: column + 1 };
-}
-
-function tooLong(script: Pick<ModuleSource, "id" | "code">, what: string, limit: number): ScriptCompileError {
-  return new ScriptCompileError(script.id, `${what} may have ${limit} characters at most`, script.code, null);
+/** The ES module that runs. */
+function emit(parsed: ParsedModule, { rewrites }: Linked, edit: (edited: MagicString) => void = () => undefined) {
+  return blamed(parsed.owner, parsed.code, () =>
+    injectFuel(parsed.code, parsed.program, (edited) => {
+      for (const { node, to } of rewrites) edited.update(node.start, node.end, JSON.stringify(to));
+      edit(edited);
+    }),
+  );
 }

@@ -1,51 +1,58 @@
-import type { Declaration, Expression, Node, Pattern, Program } from "acorn";
+import type { Declaration, Expression, Node, Program } from "acorn";
 import type { Fail } from "./script-compile-error.ts";
+import { namesIn } from "./syntax-tree.ts";
 
-/** Entry points of other script dialects: refused by name, so that nobody waits for one to be called. */
-const OTHER_ENTRIES = new Set(["transformBatch", "processEvent", "setupPlugin", "transformEvent", "onEvent"]);
 const NOT_FUNCTIONS = new Set(["Literal", "TemplateLiteral", "ObjectExpression", "ArrayExpression", "ClassExpression"]);
 
-interface Exported {
+export interface Exported {
   node: Node;
   /** What it is bound to, where the statement shows it. */
   value: Declaration | Expression | null;
 }
 
-/** Checks that a script has `export function transform`, and that it can be called and answers at once. */
-export function checkExports(program: Program, fail: Fail): void {
-  const exported = exportsOf(program);
-  for (const [name, { node }] of exported) {
-    if (OTHER_ENTRIES.has(name))
-      fail(`exports "${name}", which is not called: export a function "transform" instead`, node);
+/** Checks that a script exports one entry, `transform` or `transformBatch`, and that it can be called and answers at once. */
+export function checkEntry(exported: ReadonlyMap<string, Exported>, fail: Fail): void {
+  const single = exported.get("transform");
+  const batch = exported.get("transformBatch");
+  if (single !== undefined && batch !== undefined) {
+    fail(`exports both "transform" and "transformBatch": export the one that is to be called`, batch.node);
   }
-  const entry = exported.get("transform");
+  const entry = single ?? batch;
+  const name = single === undefined ? "transformBatch" : "transform";
   if (entry === undefined) {
-    const found = exported.size === 0 ? "nothing" : [...exported.keys()].map((name) => `"${name}"`).join(", ");
-    fail(`exports ${found}: it must export a function "transform(event, ctx)"`, null);
+    const found = exported.size === 0 ? "nothing" : [...exported.keys()].map((key) => `"${key}"`).join(", ");
+    fail(`exports ${found}: it must export a function "transform(event, ctx)" or "transformBatch(events, ctx)"`, null);
     return;
   }
   const { node, value } = entry;
   if (value === null) return;
   if (value.type === "ClassDeclaration" || NOT_FUNCTIONS.has(value.type))
-    fail(`its export "transform" is not a function`, node);
+    fail(`its export "${name}" is not a function`, node);
   const { async, generator } = value as { async?: boolean; generator?: boolean };
-  if (async === true) fail("transform must be synchronous: it is an async function", node);
-  if (generator === true) fail("transform must return an event: it is a generator function", node);
+  if (async === true) fail(`${name} must be synchronous: it is an async function`, node);
+  if (generator === true) fail(`${name} must return what it makes: it is a generator function`, node);
 }
 
-function exportsOf(program: Program): Map<string, Exported> {
+/** What a module exports by name; `export * from` aside. */
+export function exportsOf(program: Program): Map<string, Exported> {
   const found = new Map<string, Exported>();
   const local = declarationsOf(program);
   for (const node of program.body) {
     if (node.type === "ExportDefaultDeclaration") found.set("default", { node, value: null });
-    if (node.type === "ExportAllDeclaration" || node.type !== "ExportNamedDeclaration") continue;
+    if (node.type === "ExportAllDeclaration" && node.exported) found.set(nameOf(node.exported), { node, value: null });
+    if (node.type !== "ExportNamedDeclaration") continue;
     if (node.declaration) for (const [name, value] of declared(node.declaration)) found.set(name, { node, value });
     for (const { exported, local: from } of node.specifiers) {
-      const value = from.type === "Identifier" ? (local.get(from.name) ?? null) : null;
-      found.set(exported.type === "Identifier" ? exported.name : String(exported.value), { node, value });
+      const value = !node.source && from.type === "Identifier" ? (local.get(from.name) ?? null) : null;
+      found.set(nameOf(exported), { node, value });
     }
   }
   return found;
+}
+
+/** A name as import and export lists write it. */
+export function nameOf(name: { type: string; name?: string; value?: unknown }): string {
+  return name.type === "Identifier" ? (name.name as string) : String(name.value);
 }
 
 type Named = [name: string, value: Declaration | Expression | null];
@@ -74,23 +81,4 @@ function declared(declaration: Declaration): Named[] {
       ? [[id.name, isConstant ? (init ?? null) : null]]
       : namesIn(id).map((name): Named => [name, null]),
   );
-}
-
-function namesIn(pattern: Pattern): string[] {
-  switch (pattern.type) {
-    case "Identifier":
-      return [pattern.name];
-    case "ObjectPattern":
-      return pattern.properties.flatMap((property) =>
-        namesIn(property.type === "RestElement" ? property.argument : property.value),
-      );
-    case "ArrayPattern":
-      return pattern.elements.flatMap((element) => (element === null ? [] : namesIn(element)));
-    case "AssignmentPattern":
-      return namesIn(pattern.left);
-    case "RestElement":
-      return namesIn(pattern.argument);
-    default:
-      return [];
-  }
 }

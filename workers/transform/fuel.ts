@@ -27,9 +27,17 @@ export const PARSE_OPTIONS = {
   locations: true,
 } as const;
 
-/** Instruments an ES module. Throws a SyntaxError with `loc` for code that does not parse, and for code that uses FUEL_NAME. */
-export function injectFuel(code: string, program: Program = parse(code, PARSE_OPTIONS)): string {
+/**
+ * Instruments an ES module. `edit` may change what is no loop and no function, keeping lines.
+ * Throws a SyntaxError with `loc` for code that does not parse, and for code that uses FUEL_NAME.
+ */
+export function injectFuel(
+  code: string,
+  program: Program = parse(code, PARSE_OPTIONS),
+  edit: (edited: MagicString) => void = () => undefined,
+): string {
   const edited = new MagicString(code);
+  edit(edited);
   const pending: Node[] = [program];
   for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
     instrument(edited, node);

@@ -11,16 +11,30 @@ export interface ErrorPlace {
 /** Throws a ScriptCompileError that points at the node. */
 export type Fail = (problem: string, node: Node | null) => never;
 
+/** Notes a problem that points at the node; what was noted is thrown after the last check. */
+export type Note = (problem: string, node: Node | null) => void;
+
 const FRAME_CONTEXT_LINES = 2;
 const FRAME_MAX_CHARS = 120;
 
-/** A script that cannot be published. The message names the script, the place and shows the code there. */
+/** A module of the team has this before its id, where scripts and modules are named alike. */
+const MODULE_PREFIX = "module:";
+
+/** How errors name a module of the team: its id in `ScriptCompileError.script`. */
+export function moduleOwner(id: string): string {
+  return MODULE_PREFIX + id;
+}
+
+/** A script or module that cannot be published. The message names it and the place, and shows the code there. */
 export class ScriptCompileError extends AppError {
+  /** Its id in the bundle; `module:<id>` for a module of the team. */
   readonly script: string;
   readonly line: number | null;
   readonly column: number | null;
   /** The lines around the place, with a mark under it; empty without a place. */
   readonly frame: string;
+  /** Further problems of the same team that were found in the same go. */
+  also: readonly ScriptCompileError[] = [];
 
   constructor(script: string, problem: string, code: string, place: ErrorPlace | null, cause?: unknown) {
     const frame = place === null ? "" : codeFrame(code, place);
@@ -28,7 +42,7 @@ export class ScriptCompileError extends AppError {
     super(
       "script_compile_error",
       400,
-      `script "${script}": ${problem}${where}${frame === "" ? "" : `\n${frame}`}`,
+      `${nameOf(script)}: ${problem}${where}${frame === "" ? "" : `\n${frame}`}`,
       cause === undefined ? {} : { cause },
     );
     this.script = script;
@@ -50,4 +64,8 @@ function codeFrame(code: string, { line, column }: ErrorPlace): string {
     if (number === line && column <= FRAME_MAX_CHARS) shown.push(`  ${" ".repeat(width)} | ${" ".repeat(column - 1)}^`);
   }
   return shown.join("\n");
+}
+
+function nameOf(script: string): string {
+  return script.startsWith(MODULE_PREFIX) ? `module "${script.slice(MODULE_PREFIX.length)}"` : `script "${script}"`;
 }
