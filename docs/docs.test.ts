@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { USAGE } from "../runtime/options.ts";
 import { DEFAULT_SUPERVISOR_LIMITS } from "../runtime/supervisor.ts";
-import { items, parseConfig } from "../shared/config.ts";
+import { items, parseConfig, scriptsIn } from "../shared/config.ts";
+import { isObject } from "../shared/secret-fields.ts";
 import { DEFAULT_ADMISSION_LIMITS } from "../workers/capture/admission.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
 import { DEFAULT_GROUP_COMMIT_LIMITS } from "../workers/capture/group-commit.ts";
@@ -83,7 +84,8 @@ describe("every page", () => {
       for (const value of values.map((json) => JSON.parse(json) as unknown)) {
         if (!isConfiguration(value)) continue;
         for (const [, team] of items(value, "teams")) {
-          for (const [, script] of items(team, "transformations")) script.code ??= "export function transform() {}";
+          for (const { script } of scriptsIn(team)) script.code ??= "export function transform() {}";
+          for (const [, { verify }] of items(team, "sources")) if (isObject(verify)) verify.secret = "secret";
           for (const [, destination] of items(team, "destinations")) delete destination.signing_secret;
         }
         expect(() => parseConfig(value, destinationKinds)).not.toThrow();

@@ -29,7 +29,7 @@ export function looksBase64WithSpaces(text: string): boolean {
 const ascii = new TextDecoder();
 
 /** Null where it is no base64 after all. */
-export function fromBase64(bytes: Uint8Array): Uint8Array | null {
+export function fromBase64(bytes: Uint8Array): Uint8Array<ArrayBuffer> | null {
   let binary: string;
   try {
     binary = atob(ascii.decode(bytes));

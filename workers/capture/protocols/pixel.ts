@@ -6,6 +6,7 @@ import { parseJson } from "../decode/json.ts";
 import { EmptyEventNameError, MissingDistinctIdError, ParseError } from "../errors.ts";
 import { distinctIdText } from "./distinct-id.ts";
 import { isObject, type JsonObject } from "./json-object.ts";
+import { pathSegment } from "./path-segment.ts";
 import { eventTimestamp } from "./posthog-time.ts";
 import { checkedToken } from "./posthog-token.ts";
 import { type CaptureContext, type Protocol, queryValue } from "./protocol.ts";
@@ -55,18 +56,9 @@ function printable(text: string): string {
 }
 
 function tokenOf({ params }: CaptureContext): string {
-  const file = decoded(params.file ?? "");
+  const file = pathSegment(params.file);
   if (!file.endsWith(EXTENSION)) throw new ParseError(`the path must end in ${EXTENSION}`);
   return checkedToken(file.slice(0, -EXTENSION.length));
-}
-
-/** The router leaves a segment of the path as it was written. */
-function decoded(segment: string): string {
-  try {
-    return decodeURIComponent(segment);
-  } catch (error) {
-    throw new ParseError(`the path is no valid UTF-8 (${String(error)})`);
-  }
 }
 
 function eventOf(request: Request, context: CaptureContext): Event {
