@@ -23,18 +23,34 @@ const OriginSchema = z
     "must be an origin, such as https://example.com or https://*.example.com",
   );
 
+/** Such a secret would let no request in, and only the first request would tell. */
+function isBrokenBase64(secret: string): boolean {
+  const [, base64] = /^whsec_(.*)$/s.exec(secret) ?? [];
+  if (base64 === undefined) return false;
+  try {
+    return atob(base64) === "";
+  } catch {
+    return true;
+  }
+}
+
 /** How a webhook source proves that a request comes from who it should. */
-const VerifySchema = z.strictObject({
-  scheme: z
-    .enum(["secret", "standard-webhooks", "github", "stripe"])
-    .describe("secret: the header holds the secret itself. The others: the signature of that scheme."),
-  secret: z.string().min(1).max(SECRET_MAX_CHARACTERS).describe("Stored encrypted and never shown."),
-  header: z
-    .string()
-    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "must be a header name")
-    .optional()
-    .describe("For scheme secret: the header that holds it; authorization if absent, with or without Bearer."),
-});
+const VerifySchema = z
+  .strictObject({
+    scheme: z
+      .enum(["secret", "standard-webhooks", "github", "stripe"])
+      .describe("secret: the header holds the secret itself. The others: the signature of that scheme."),
+    secret: z.string().min(1).max(SECRET_MAX_CHARACTERS).describe("Stored encrypted and never shown."),
+    header: z
+      .string()
+      .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, "must be a header name")
+      .optional()
+      .describe("For scheme secret: the header that holds it; authorization if absent, with or without Bearer."),
+  })
+  .refine(({ scheme, secret }) => scheme !== "standard-webhooks" || !isBrokenBase64(secret), {
+    path: ["secret"],
+    message: 'must be base64 after "whsec_"',
+  });
 
 export function sourceSchema(id: z.ZodString, token: z.ZodType<string>) {
   return z.strictObject({

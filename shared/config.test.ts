@@ -97,6 +97,12 @@ test.each<Break>([
     /origin/,
   ],
   [
+    "a Standard Webhooks secret that is no base64",
+    (d) => withSource(d, { protocol: "webhook", verify: { scheme: "standard-webhooks", secret: "whsec_no secret" } }),
+    "teams[0].sources[0].verify.secret",
+    /base64/,
+  ],
+  [
     "a webhook source's id that is a token",
     (d) => {
       withSource(d, { id: "hook-in", tokens: [], protocol: "webhook" });
