@@ -98,7 +98,7 @@ test.each<Break>([
   ],
   [
     "a Standard Webhooks secret that is no base64",
-    (d) => withSource(d, { protocol: "webhook", verify: { scheme: "standard-webhooks", secret: "whsec_no secret" } }),
+    (d) => withSource(d, { protocol: "webhook", verify: { scheme: "standard-webhooks", secret: "whsec_not.base64" } }),
     "teams[0].sources[0].verify.secret",
     /base64/,
   ],
