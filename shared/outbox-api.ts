@@ -9,8 +9,11 @@ export interface OutboxApi {
   append(append: OutboxAppend): Promise<OutboxAppended>;
   status(): Promise<OutboxStatus>;
   deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
-  /** Puts dead letters back to be sent; resolves with how many. */
-  replay(selection: DeadLetterSelection): Promise<{ replayed: number }>;
+  /**
+   * Puts dead letters back to be sent, those that need it through the destination's script again; resolves with how many are none
+   * any more. `problem`: why those that it stopped at could not be run; they stay as they are.
+   */
+  replay(selection: DeadLetterSelection): Promise<{ replayed: number; problem?: string }>;
   /** Reads the configuration again and resumes the drain if there is work. */
   wake(): Promise<void>;
 }
@@ -33,6 +36,8 @@ export interface OutboxAppend {
   expired: number[];
   /** Of the lines, by position: those that become dead letters at once, because the destination's own script failed on them. Absent: none. */
   dead?: { line: number; reason: string }[];
+  /** True where the destination has a script of its own: its lines may be `ShapedEvent`s (sandbox-api.ts). Absent: they are events. */
+  shaped?: boolean;
 }
 
 export type OutboxAppended =
@@ -107,8 +112,10 @@ export interface DeadLetter {
   attempts: number;
   /** ISO 8601. */
   died_at: string;
-  /** The event as it would have been sent. */
+  /** The event as it would have been sent; where `unshaped`, as the destination's script got it. */
   body: unknown;
+  /** The destination's script failed on it: a replay runs the script again. Absent: it would be sent as it is. */
+  unshaped?: true;
 }
 
 export interface DeadLetterPage {

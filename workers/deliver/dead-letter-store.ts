@@ -2,7 +2,7 @@ import type { DeadLetter, DeadLetterSelection } from "../../shared/outbox-api.ts
 import { firstRow, type Sql, type SqlValue } from "../../shared/sql.ts";
 import { blob } from "./outbox-store.ts";
 
-/** Statements on `dead_letters`, which outbox-store.ts creates. One row an event. */
+/** Statements on `dead_letters` and `unshaped`, which outbox-store.ts creates. One row an event. */
 export interface NewDeadLetter {
   diedAt: number;
   uuid: string;
@@ -15,11 +15,14 @@ export interface NewDeadLetter {
   response: string | null;
   /** One line; null where it is too large to be kept. */
   body: Uint8Array | null;
+  /** The destination's script failed on it, and has to make of it what is sent. Absent: it did. */
+  unshaped?: boolean;
 }
 
 /** One that can be sent again. */
 export interface Replayable {
   id: number;
+  unshaped: boolean;
   token: string;
   bytes: number;
   body: Uint8Array;
@@ -38,19 +41,22 @@ export class DeadLetterStore {
   /** Returns what it counts for the cap. */
   insert(letter: NewDeadLetter): number {
     const bytes = ROW_BYTES + (letter.body?.length ?? 0) + (letter.response?.length ?? 0);
-    this.#sql.run(
-      `INSERT INTO dead_letters (died_at, bytes, uuid, event, distinct_id, token, attempts, reason, status, response, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      ...[letter.diedAt, bytes, letter.uuid, letter.event, letter.distinctId, letter.token, letter.attempts],
-      ...[letter.reason, letter.status, letter.response, letter.body],
+    const row = firstRow(
+      this.#sql.query<{ id: number }>(
+        `INSERT INTO dead_letters (died_at, bytes, uuid, event, distinct_id, token, attempts, reason, status, response, body)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+        ...[letter.diedAt, bytes, letter.uuid, letter.event, letter.distinctId, letter.token, letter.attempts],
+        ...[letter.reason, letter.status, letter.response, letter.body],
+      ),
     );
+    if (letter.unshaped === true) this.#sql.run("INSERT INTO unshaped VALUES (?)", (row as { id: number }).id);
     return bytes;
   }
 
   page(selection: DeadLetterSelection, after: number, limit: number): DeadLetter[] {
     const { where, values } = condition(selection);
     const rows = this.#sql.query<Row>(
-      `SELECT * FROM dead_letters WHERE id > ? AND ${where} ORDER BY id LIMIT ?`,
+      `SELECT *, ${UNSHAPED} FROM dead_letters WHERE id > ? AND ${where} ORDER BY id LIMIT ?`,
       ...[after, ...values, limit],
     );
     return [...rows].map(deadLetterOf);
@@ -66,7 +72,10 @@ export class DeadLetterStore {
     return firstRow(this.#sql.query<{ id: number | null }>("SELECT MAX(id) AS id FROM dead_letters"))?.id ?? 0;
   }
 
-  /** Those of (after, through] in order, up to both limits and at least one; walked lazily, so that memory is bounded. */
+  /**
+   * Those of (after, through] in order, up to both limits and at least one; all of them unshaped or none. Walked lazily, so that
+   * memory is bounded.
+   */
   replayable(
     selection: DeadLetterSelection,
     range: { after: number; through: number },
@@ -74,23 +83,37 @@ export class DeadLetterStore {
   ): Replayable[] {
     const { where, values } = condition(selection);
     const rows = this.#sql.query<Row>(
-      `SELECT id, token, bytes, body FROM dead_letters
+      `SELECT id, token, bytes, body, ${UNSHAPED} FROM dead_letters
        WHERE id > ? AND id <= ? AND body IS NOT NULL AND ${where} ORDER BY id LIMIT ?`,
       ...[range.after, range.through, ...values, limits.maxEvents],
     );
     const taken: Replayable[] = [];
     let bytes = 0;
-    for (const { id, token, bytes: weight, body } of rows) {
+    for (const { id, token, bytes: weight, body, unshaped: flag } of rows) {
       const line = blob(body as Uint8Array);
+      const unshaped = flag === 1;
       bytes += line.length + 1;
-      if (taken.length > 0 && bytes > limits.maxBytes) break;
-      taken.push({ id, token, bytes: weight, body: line });
+      if (taken.length > 0 && (bytes > limits.maxBytes || unshaped !== taken[0]?.unshaped)) break;
+      taken.push({ id, unshaped, token, bytes: weight, body: line });
     }
     return taken;
   }
 
+  /** Which of them are still there. */
+  present(ids: readonly number[]): Set<number> {
+    const statement = "SELECT id FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))";
+    return new Set([...this.#sql.query<{ id: number }>(statement, JSON.stringify(ids))].map(({ id }) => id));
+  }
+
+  /** It has failed again. */
+  setReason(id: number, reason: string, diedAt: number): void {
+    this.#sql.run("UPDATE dead_letters SET reason = ?, died_at = ? WHERE id = ?", reason, diedAt, id);
+  }
+
   delete(ids: readonly number[]): void {
-    this.#sql.run("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", JSON.stringify(ids));
+    const list = JSON.stringify(ids);
+    this.#sql.run("DELETE FROM dead_letters WHERE id IN (SELECT value FROM json_each(?))", list);
+    this.#sql.run("DELETE FROM unshaped WHERE id IN (SELECT value FROM json_each(?))", list);
   }
 
   /** The oldest, in order. */
@@ -102,6 +125,9 @@ export class DeadLetterStore {
     return [...rows].map(({ id, died_at: diedAt, bytes }) => ({ id, diedAt, bytes }));
   }
 }
+
+/** 1 or 0, by a look at a table that is mostly empty. */
+const UNSHAPED = "EXISTS (SELECT 1 FROM unshaped WHERE unshaped.id = dead_letters.id) AS unshaped";
 
 interface Row extends Record<string, SqlValue> {
   id: number;
@@ -116,6 +142,7 @@ interface Row extends Record<string, SqlValue> {
   status: number | null;
   response: string | null;
   body: ArrayBuffer | Uint8Array | null;
+  unshaped: number;
 }
 
 function condition(selection: DeadLetterSelection): { where: string; values: SqlValue[] } {
@@ -136,5 +163,6 @@ function deadLetterOf(row: Row): DeadLetter {
     ...{ id, uuid, event, distinct_id, reason, status, response, attempts },
     died_at: new Date(row.died_at).toISOString(),
     body: row.body === null ? null : JSON.parse(new TextDecoder().decode(blob(row.body))),
+    ...(row.unshaped === 1 ? { unshaped: true as const } : {}),
   };
 }

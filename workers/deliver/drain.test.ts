@@ -265,7 +265,8 @@ test("replayed dead letters are pending again and keep their uuid (invariants 5 
   expect(rig.outbox.book()).toMatchObject({ dead: 3, pending: 0 });
   rig.answer = () => DELIVERED;
   rig.requests.length = 0;
-  expect(await replayDeadLetters(rig.outbox, { ids: [2, 3] }, async () => {})).toBe(2);
+  const deps = { outbox: rig.outbox, reshape: async () => ({ problem: "none needs it" }), pause: async () => {} };
+  expect(await replayDeadLetters(deps, { ids: [2, 3] })).toEqual({ replayed: 2 });
   expect(bookProblems(rig.outbox)).toEqual([]);
   rig.drain.kick();
   await rig.advance(60_000);

@@ -161,7 +161,7 @@ export class Drain {
     if (retry !== null && ordered) return retry.nextAt;
     const waiting = outbox.waiting();
     if (waiting.count === 0) return retry?.nextAt ?? null;
-    if (waiting.count < limits.maxEvents && waiting.bytes < limits.maxBytes) {
+    if (waiting.count < limits.maxEvents && waiting.bytes < limits.maxBytes && !outbox.nextIsAlone(limits)) {
       const full = (outbox.oldestWaitingAt() ?? now) + limits.maxWaitMs;
       if (full > now) return earliest(full, retry?.nextAt ?? null);
     }

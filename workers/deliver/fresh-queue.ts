@@ -1,6 +1,7 @@
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { appendRun, expandRuns, type Runs, sliceRuns } from "../../shared/runs.ts";
 import type { Chunk, OutboxStore, Range } from "./outbox-store.ts";
+import { isShapedLine } from "./shaped-event.ts";
 
 /** Read at once where chunks are small: enough that they cost no query each, little beside one large chunk. */
 const READ_BYTES = 128_000;
@@ -58,10 +59,16 @@ export class FreshQueue {
     return this.#read.at(-1)?.acceptedAt ?? (this.#atEnd ? null : this.#store.acceptedAfter(this.#at));
   }
 
+  /** Whether the next event is one that the destination's script shaped. */
+  nextIsShaped(): boolean {
+    const chunk = this.#current();
+    return chunk !== null && isShaped(chunk, (chunk.free[0] as Range)[0]);
+  }
+
   /** The next events, as many as the limits allow and at least one; null where there are none from `before` or earlier. */
-  cut(limits: { maxEvents: number; maxBytes: number }, before = Number.POSITIVE_INFINITY): Cut | null {
-    const taken: Taken = { segments: [], parts: [], tokens: [], count: 0, bytes: 0, acceptedAt: 0 };
-    while (taken.count < limits.maxEvents) {
+  cut(limits: CutLimits, before = Number.POSITIVE_INFINITY): Cut | null {
+    const taken: Taken = { segments: [], parts: [], tokens: [], count: 0, bytes: 0, acceptedAt: 0, closed: false };
+    while (taken.count < limits.maxEvents && !taken.closed) {
       const chunk = this.#current();
       if (chunk === null || chunk.acceptedAt > before) break;
       if (taken.count === 0) taken.acceptedAt = chunk.acceptedAt;
@@ -148,6 +155,13 @@ export interface Cut {
   acceptedAt: number;
 }
 
+interface CutLimits {
+  maxEvents: number;
+  maxBytes: number;
+  /** A shaped event is a cut of its own. */
+  shapedAlone?: boolean;
+}
+
 interface Segment {
   chunk: number;
   from: number;
@@ -179,12 +193,21 @@ interface Taken {
   count: number;
   bytes: number;
   acceptedAt: number;
+  /** Nothing may be added. */
+  closed: boolean;
 }
 
 /** Takes lines of the chunk's first free range; false where the next one does not fit. */
-function take(chunk: OpenChunk, limits: { maxEvents: number; maxBytes: number }, taken: Taken): boolean {
+function take(chunk: OpenChunk, limits: CutLimits, taken: Taken): boolean {
   const [from, end] = chunk.free[0] as Range;
-  const most = Math.min(end, from + limits.maxEvents - taken.count);
+  let most = Math.min(end, from + limits.maxEvents - taken.count);
+  if (limits.shapedAlone === true) {
+    const shaped = firstShaped(chunk, from, most);
+    if (shaped > from) most = shaped;
+    else if (taken.count > 0) return false;
+    else most = from + 1;
+    taken.closed = shaped === from;
+  }
   let to = from;
   // An event larger than a request may be goes alone: the destination has the last word.
   while (
@@ -203,6 +226,16 @@ function take(chunk: OpenChunk, limits: { maxEvents: number; maxBytes: number },
   taken.count += to - from;
   taken.bytes += bytes;
   return true;
+}
+
+/** The first shaped one of the lines [from, to); `to` where there is none. */
+function firstShaped(chunk: OpenChunk, from: number, to: number): number {
+  for (let line = from; line < to; line++) if (isShaped(chunk, line)) return line;
+  return to;
+}
+
+function isShaped({ events, starts }: OpenChunk, line: number): boolean {
+  return isShapedLine(events, starts[line] as number, (starts[line + 1] as number) - 1);
 }
 
 /** Of lines [from, to), a newline each. */

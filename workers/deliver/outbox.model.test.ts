@@ -4,24 +4,28 @@ import { encodeLines } from "../../shared/ndjson.ts";
 import { appendRun } from "../../shared/runs.ts";
 import type { Outcome, Sent } from "./destinations/destination.ts";
 import { replayDeadLetters } from "./replay.ts";
+import type { Reshaped } from "./reshaped.ts";
 import { aDestination, anEventLine, bookProblems, DELIVERED, OutboxRig, uuidsOf } from "./testing/outbox-rig.ts";
 
 /**
  * Random histories of an outbox: appends with overlapping borders, answers of every kind, answers that never come, crashes at any
- * point, time passing, replays. After every step the books balance and agree with the rows; what has been booked as delivered is
+ * point, time passing, replays, a script of the destination's that shapes, fails and is mended. After every step the books balance and agree with the rows; what has been booked as delivered is
  * never sent again; an ordered destination never gets an event while an earlier one is pending; in the end nothing is missing.
  */
 const EVERY_ANSWER = ["ok", "fail", "throttle", "partial", "dead", "hang", "disable"] as const;
 type AnswerKind = (typeof EVERY_ANSWER)[number];
-const EVERY_FATE = ["line", "line", "line", "two", "dropped", "filtered", "expired"] as const;
+const EVERY_FATE = ["line", "line", "line", "two", "shaped", "failed", "dropped", "filtered", "expired"] as const;
 type Fate = (typeof EVERY_FATE)[number];
+/** What the destination's script does on a replay. */
+const EVERY_SCRIPT = ["works", "splits", "drops", "fails", "some", "away"] as const;
+type ScriptKind = (typeof EVERY_SCRIPT)[number];
 
 type Action =
   | { do: "append"; lane: number; back: number; fates: Fate[] }
   | { do: "answer"; kind: AnswerKind }
   | { do: "advance"; ms: number }
   | { do: "crash" }
-  | { do: "replay" };
+  | { do: "replay"; script: ScriptKind };
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
@@ -39,7 +43,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("advance" as const), ms: fc.constantFrom(0, 50, 1_500, 20_000) }),
   },
   { weight: 2, arbitrary: fc.constant({ do: "crash" as const }) },
-  { weight: 1, arbitrary: fc.constant({ do: "replay" as const }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("replay" as const), script: fc.constantFrom(...EVERY_SCRIPT) }),
+  },
 );
 
 const settings = fc.record({
@@ -84,6 +91,8 @@ class Model {
   readonly #events: string[] = [];
   readonly #delivered = new Set<string>();
   readonly #replayed = new Set<string>();
+  /** By the script, in a replay. */
+  readonly #dropped = new Set<string>();
   readonly #found: string[] = [];
 
   constructor(config: ModelConfig) {
@@ -110,7 +119,8 @@ class Model {
     if (step.do === "crash") this.#rig.crash();
     if (step.do === "replay") {
       for (const { uuid } of this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters) this.#replayed.add(uuid);
-      await replayDeadLetters(this.#rig.outbox, {}, async () => {});
+      const reshape = async (events: Uint8Array) => this.#reshape(step.script, events);
+      await replayDeadLetters({ outbox: this.#rig.outbox, reshape, pause: async () => {} }, {});
       this.#rig.drain.kick();
     }
     await this.#rig.settled();
@@ -141,7 +151,8 @@ class Model {
     const both = dead.filter((uuid) => this.#delivered.has(uuid));
     const { delivered } = outbox.book();
     if (delivered !== this.#delivered.size) return [`delivered ${delivered}, not ${this.#delivered.size}`];
-    return [...both, ...this.#events.filter((uuid) => !this.#delivered.has(uuid) && !dead.includes(uuid))];
+    const isThere = (uuid: string) => this.#delivered.has(uuid) || dead.includes(uuid) || this.#dropped.has(uuid);
+    return [...both, ...this.#events.filter((uuid) => !isThere(uuid))];
   }
 
   #destination() {
@@ -157,11 +168,11 @@ class Model {
     const after = Math.max(0, known - back);
     const through = log.length;
     const by: Record<string, number[]> = { dropped: [], filtered: [], expired: [] };
-    const lines: { uuid: string; seq: number }[] = [];
+    const lines: { uuid: string; seq: number; fate: Fate }[] = [];
     for (let seq = after + 1; seq <= through; seq++) {
       const fate = log[seq - 1] as Fate;
-      const copies = fate === "two" ? ["a", "b"] : fate === "line" ? ["a"] : [];
-      for (const copy of copies) lines.push({ uuid: `${lane}/${seq}${copy}`, seq });
+      const copies = fate === "two" ? ["a", "b"] : fate in by ? [] : ["a"];
+      for (const copy of copies) lines.push({ uuid: `${lane}/${seq}${copy}`, seq, fate });
       by[fate]?.push(seq);
       if (seq > known) this.#accepted += fate === "two" ? 2 : 1;
     }
@@ -181,10 +192,39 @@ class Model {
         expired,
         tokens,
       },
-      ...{ events: encodeLines(lines.map(({ uuid }) => anEventLine(uuid))), seqs: lines.map(({ seq }) => seq) },
+      ...{ events: encodeLines(lines.map(lineOf)), seqs: lines.map(({ seq }) => seq), shaped: true },
+      dead: lines.flatMap(({ fate }, line) => (fate === "failed" ? [{ line, reason: "the script failed" }] : [])),
     });
     expect(appended).toEqual({ status: "stored", through });
     this.#taken[lane] = through;
+  }
+
+  /** Runs the script on as many of the events as it feels like. */
+  #reshape(kind: ScriptKind, events: Uint8Array): Reshaped | { problem: string } {
+    if (kind === "away") return { problem: "away" };
+    const given = new TextDecoder().decode(events).split("\n");
+    const ran = Math.ceil(given.length / 2);
+    const share: Reshaped["share"] = { count: 0, sources: [], dropped: [], dead: [] };
+    const lines: string[] = [];
+    const add = (index: number, line: string) => {
+      share.sources.push(index);
+      return lines.push(line) - 1;
+    };
+    for (const [index, line] of given.slice(0, ran).entries()) {
+      const { uuid } = JSON.parse(line) as { uuid: string };
+      const fate = kind === "some" ? (["works", "splits", "drops", "fails"] as const)[index % 4] : kind;
+      if (fate === "fails") share.dead.push({ line: add(index, line), message: "again" });
+      else if (fate === "drops") {
+        share.dropped.push(index);
+        this.#dropped.add(uuid);
+      } else add(index, lineOf({ uuid, fate: "shaped" }));
+      if (fate !== "splits") continue;
+      add(index, lineOf({ uuid: `${uuid}+`, fate: "line" }));
+      this.#events.push(`${uuid}+`);
+      this.#replayed.add(`${uuid}+`);
+      this.#accepted += 1;
+    }
+    return { ran, share: { ...share, count: lines.length }, lines: encodeLines(lines) };
   }
 
   #checkOrder(uuids: string[]): void {
@@ -213,4 +253,9 @@ class Model {
     };
     return answers[this.#kind];
   }
+}
+
+function lineOf({ uuid, fate }: { uuid: string; fate: Fate }): string {
+  const line = anEventLine(uuid);
+  return fate === "shaped" ? `${line.slice(0, -1)},"$request":{"body":"b"}}` : line;
 }

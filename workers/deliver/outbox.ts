@@ -1,5 +1,4 @@
 import type { Clock, Random } from "../../shared/clock.ts";
-import { concatLines } from "../../shared/ndjson.ts";
 import type {
   Book,
   DeadLetterPage,
@@ -8,16 +7,16 @@ import type {
   OutboxAppend,
   OutboxAppended,
 } from "../../shared/outbox-api.ts";
-import { appendRun } from "../../shared/runs.ts";
 import type { Sql } from "../../shared/sql.ts";
-import { DeadLetterStore } from "./dead-letter-store.ts";
+import { DeadLetterStore, type Replayable } from "./dead-letter-store.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS, type DeadLetterLimits, deadLetterPage, overLimit } from "./dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "./destinations/common-settings.ts";
 import type { RequestLimits, Sent } from "./destinations/destination.ts";
 import { FreshQueue } from "./fresh-queue.ts";
 import { type Change, Ledger } from "./ledger.ts";
-import { newEvents, splitEvents } from "./new-events.ts";
+import { type NewEvents, newEvents, splitEvents } from "./new-events.ts";
 import { type Chunk, type Held, OutboxStore } from "./outbox-store.ts";
+import { type Reshaped, revivalOf } from "./reshaped.ts";
 import type { RetryPolicy } from "./retry.ts";
 import { freshWork, retryWork, settleWork, type Work } from "./work.ts";
 
@@ -27,8 +26,8 @@ import { freshWork, retryWork, settleWork, type Work } from "./work.ts";
  * Invariants: 2 (an append is idempotent by (lane, seq)), 5 (every term of the book is counted, `pending` and `dead` by the rows
  * that hold them), 7 (events move as bytes). Every change is one synchronous transaction; the ledger in memory follows the commit.
  *
- * Storage: `chunks` hold what has not been tried, `retries` what has failed, `dead_letters` what will not be tried again. An event
- * is in exactly one of them until it is delivered. What is under way is not stored: after a crash it is pending again.
+ * Storage: `chunks` hold what has not been tried, `retries` what has failed, `dead_letters` what will not be tried again, `unshaped`
+ * which of these the destination's script failed on. An event is in exactly one of the first three until it is delivered. What is under way is not stored: after a crash it is pending again.
  *
  * It does not send, wait, or know any destination's protocol: drain.ts does.
  */
@@ -86,6 +85,8 @@ export class Outbox {
   /** Copies of what the store holds, read with every request. */
   #identity: Identity | null;
   #disabled: Disabled | null;
+  /** Whether a script of the destination's own may have shaped lines that it holds. Once it may, for good: its dead letters stay. */
+  #shaped: boolean;
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
@@ -98,6 +99,7 @@ export class Outbox {
     this.#fresh = new FreshQueue(this.#store, this.#salt);
     this.#identity = this.#stored("identity");
     this.#disabled = this.#stored("disabled");
+    this.#shaped = this.#stored("shaped") ?? false;
   }
 
   /** Forgets what is in memory and reads the rows again: for when a write has failed. Nothing may be under way. */
@@ -107,6 +109,7 @@ export class Outbox {
     this.#retriesTaken.clear();
     this.#identity = this.#stored("identity");
     this.#disabled = this.#stored("disabled");
+    this.#shaped = this.#stored("shaped") ?? false;
   }
 
   setBacklogLimit(maxBytes: number): void {
@@ -125,33 +128,27 @@ export class Outbox {
     if (append.through <= after) return { status: "stored", through: after };
     const taken = newEvents(append, after);
     const room = this.#maxBacklogBytes - this.pending().bytes;
-    if (taken.bytes > room && taken.count > 0 && this.pending().count > 0) {
+    if (taken.toSend.bytes > room && taken.toSend.count > 0 && this.pending().count > 0) {
       return { status: "full", through: after, retryAfterMs: FULL_RETRY_MS };
     }
     const { team, destination } = append;
-    const chunks: Chunk[] = [];
-    this.#commit((change) => {
-      const now = this.#deps.clock.now();
+    const shaped = this.#shaped || append.shaped === true;
+    const chunks = this.#commit((change) => {
       if (this.#identity === null) this.#store.setState("identity", JSON.stringify({ team, destination }));
-      for (const chunk of splitEvents(taken, this.#limits.maxChunkBytes, now)) {
-        if ("dead" in chunk) {
-          change.dead += 1;
-          change.deadBytes += this.#deadLetters.insert(chunk.dead);
-          continue;
-        }
-        chunks.push({ ...chunk, id: this.#store.insertChunk(chunk) });
-        change.fresh += chunk.count;
-        change.freshBytes += chunk.bytes;
-      }
+      if (shaped !== this.#shaped) this.#store.setState("shaped", "true");
+      const stored = this.#insert(taken, change);
       change.accepted += append.through - after + taken.emitted;
       change.emitted += taken.emitted;
       change.filtered += taken.filtered;
       change.dropped += taken.dropped;
       change.expired += taken.expired;
       this.#store.setThrough(append.lane, append.through);
+      return stored;
     });
     this.#identity ??= { team, destination };
+    this.#shaped = shaped;
     for (const chunk of chunks) this.#fresh.offer(chunk);
+    if (taken.dead.size > 0) while (this.trimDeadLetters());
     return { status: "stored", through: append.through };
   }
 
@@ -176,14 +173,20 @@ export class Outbox {
     return this.#retryHead(inOrder ? "id" : "due");
   }
 
+  /** Whether what comes next is a request by itself, however few they are. */
+  nextIsAlone(limits: RequestLimits): boolean {
+    return this.#shaped && limits.shapedAlone === true && this.#fresh.nextIsShaped();
+  }
+
   takeFresh(limits: RequestLimits): Work | null {
-    const cut = this.#fresh.cut(limits);
-    return cut === null ? null : freshWork(cut);
+    const shapedAlone = this.#shaped && limits.shapedAlone === true;
+    const cut = this.#fresh.cut({ ...limits, shapedAlone });
+    return cut === null ? null : freshWork(cut, this.#shaped);
   }
 
   takeRetry(id: number): Work {
     this.#retriesTaken.add(id);
-    return retryWork(this.#store.retry(id));
+    return retryWork(this.#store.retry(id), this.#shaped);
   }
 
   /** When the oldest pending event was taken, under way or not. */
@@ -256,32 +259,35 @@ export class Outbox {
   }
 
   /**
-   * Makes dead letters of (after, through] pending again, a bounded number, with a new age. Null when there are none (left) or no
-   * room. Those too large to have been kept stay.
+   * Dead letters of (after, through] that can be sent again, a bounded number, all of them unshaped or none; those too large to have
+   * been kept are left out.
    */
-  replayStep(selection: DeadLetterSelection, after: number, through: number): { last: number; count: number } | null {
+  replayable(selection: DeadLetterSelection, after: number, through: number): Replayable[] {
     const limits = { maxEvents: STEP_COUNT, maxBytes: this.#limits.maxChunkBytes };
-    const letters = this.#deadLetters.replayable(selection, { after, through }, limits);
-    const last = letters.at(-1);
-    if (last === undefined) return null;
-    const events = concatLines(letters.map(({ body }) => body));
-    const bytes = events.length + 1;
+    return this.#deadLetters.replayable(selection, { after, through }, limits);
+  }
+
+  /** Makes of dead letters what they become, pending with a new age. Returns how many are none any more; null where there is no room. */
+  revive(letters: readonly Replayable[], made: Reshaped): number | null {
+    const revival = revivalOf(letters, made, this.#deadLetters.present(letters.map(({ id }) => id)));
+    const { bytes, revived, failed, dropped, emitted } = revival;
     if (this.pending().count > 0 && this.pending().bytes + bytes > this.#maxBacklogBytes) return null;
-    const tokens: [string, number][] = [];
-    for (const { token } of letters) appendRun(tokens, token, 1);
-    let chunk: Chunk | null = null;
-    this.#commit((change) => {
-      const count = letters.length;
-      chunk = { acceptedAt: this.#deps.clock.now(), count, bytes, tokens, events, id: 0 };
-      chunk.id = this.#store.insertChunk(chunk);
-      this.#deadLetters.delete(letters.map(({ id }) => id));
-      change.fresh += count;
-      change.freshBytes += bytes;
-      change.dead -= count;
-      change.deadBytes -= letters.reduce((sum, letter) => sum + letter.bytes, 0);
+    const shaped = this.#shaped || letters.some(({ unshaped }) => unshaped);
+    const chunks = this.#commit((change) => {
+      if (shaped !== this.#shaped) this.#store.setState("shaped", "true");
+      const now = this.#deps.clock.now();
+      for (const { id, message } of failed) this.#deadLetters.setReason(id, message, now);
+      this.#deadLetters.delete(revived.map(({ id }) => id));
+      change.dead -= revived.length;
+      change.deadBytes -= revived.reduce((sum, letter) => sum + letter.bytes, 0);
+      change.accepted += emitted;
+      change.emitted += emitted;
+      change.dropped += dropped;
+      return this.#insert({ ...revival, dead: new Map() }, change);
     });
-    if (chunk !== null) this.#fresh.offer(chunk);
-    return { last: last.id, count: letters.length };
+    this.#shaped = shaped;
+    for (const chunk of chunks) this.#fresh.offer(chunk);
+    return revived.length;
   }
 
   book(): Book {
@@ -317,6 +323,22 @@ export class Outbox {
     this.#disabled = disabled;
   }
 
+  /** Writes what came in; inside a transaction. */
+  #insert(taken: Pick<NewEvents, "events" | "starts" | "tokens" | "count" | "dead">, change: Change): Chunk[] {
+    const chunks: Chunk[] = [];
+    for (const chunk of splitEvents(taken, this.#limits.maxChunkBytes, this.#deps.clock.now())) {
+      if ("dead" in chunk) {
+        change.dead += 1;
+        change.deadBytes += this.#deadLetters.insert(chunk.dead);
+        continue;
+      }
+      chunks.push({ ...chunk, id: this.#store.insertChunk(chunk) });
+      change.fresh += chunk.count;
+      change.freshBytes += chunk.bytes;
+    }
+    return chunks;
+  }
+
   #settle(work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
     return this.#commit((change) => this.#settleIn(change, work, sent, policy));
   }
@@ -344,7 +366,7 @@ export class Outbox {
     const waitingSince = this.oldestWaitingAt();
     if (waitingSince === null || waitingSince > before) return null;
     const cut = this.#fresh.cut({ maxEvents: STEP_COUNT, maxBytes: this.#limits.maxChunkBytes }, before);
-    return cut === null ? null : freshWork(cut);
+    return cut === null ? null : freshWork(cut, this.#shaped);
   }
 
   #retryHead(order: "due" | "age" | "id") {

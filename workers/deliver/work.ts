@@ -16,6 +16,8 @@ export interface Work {
   count: number;
   bytes: number;
   tokens: string[];
+  /** Whether lines may be shaped events. */
+  shaped: boolean;
   acceptedAt: number;
   /** Number of this try, also where it is given up instead. */
   attempt: number;
@@ -26,15 +28,15 @@ export interface Work {
   last: LastAnswer | null;
 }
 
-export function freshWork(cut: Cut): Work {
+export function freshWork(cut: Cut, shaped: boolean): Work {
   const { id, events, count, bytes, tokens, acceptedAt } = cut;
-  return { id, events, count, bytes, tokens, acceptedAt, attempt: 1, cut, retryId: null, last: null };
+  return { id, events, count, bytes, tokens, shaped, acceptedAt, attempt: 1, cut, retryId: null, last: null };
 }
 
-export function retryWork(retry: Retry): Work {
+export function retryWork(retry: Retry, shaped: boolean): Work {
   const { events, count, bytes, acceptedAt, reason, status, response } = retry;
   return {
-    ...{ id: retry.requestId, events, count, bytes, acceptedAt },
+    ...{ id: retry.requestId, events, count, bytes, shaped, acceptedAt },
     ...{ tokens: expandRuns(retry.tokens), attempt: retry.attempt + 1, cut: null, retryId: retry.id },
     last: { reason, status, response },
   };

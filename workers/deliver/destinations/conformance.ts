@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { encodeLines } from "../../../shared/ndjson.ts";
+import type { ShapedEvent } from "../../../shared/sandbox-api.ts";
 import { anEvent } from "../../../shared/testing/builders.ts";
 import { FakeClock } from "../../../shared/testing/fake-clock.ts";
 import { attempt } from "../attempt.ts";
@@ -27,6 +28,10 @@ export interface DestinationSuite {
     /** An answer with results for fewer records than were sent, none of them a failure. */
     short: Reply;
   } | null;
+  /** What the destination's script can give beside a body. */
+  shaped: ShapedEvent["$request"];
+  /** What of a request says that an event went as its script shaped it, that is as `bodyOf` has it. */
+  bodies: (request: Received) => string[];
 }
 
 export const CLOCK = new FakeClock();
@@ -43,6 +48,12 @@ export function aRequest(overrides: Partial<OutboundRequest> = {}, lines?: strin
     attempt: 1,
     ...overrides,
   };
+}
+
+/** A line as a destination's script leaves it. */
+export function aShapedLine($request: object, overrides: Partial<ShapedEvent> = {}): string {
+  const { uuid } = anEvent();
+  return JSON.stringify({ uuid, event: "$pageview", distinct_id: "user-1", ...overrides, $request });
 }
 
 /** Sends through the outbox's own attempt, settings read as the outbox reads them; one outcome an event. */
@@ -148,6 +159,46 @@ export function runDestinationTests(suite: DestinationSuite): void {
         const told = JSON.stringify(await send(echo));
         for (const secret of [...secrets, btoa(secrets.join(":"))]) expect(told).not.toContain(secret);
       }
+    });
+
+    test("what a script shaped is sent as it shaped it: a text as it is, anything else as JSON, nothing as the event", async () => {
+      const sink = await aSink(suite.success);
+      const bodies = ['{"as": "it is"}', { a: [1, null] }, 7, null, undefined];
+      for (const body of bodies) {
+        const request = aRequest({ shaped: true }, [aShapedLine({ ...suite.shaped, body })]);
+        expect(await deliver(suite.kind, suite.settings(sink.url), suite.secrets, request)).toEqual([
+          { result: "delivered" },
+        ]);
+      }
+      const { uuid } = anEvent();
+      expect(sink.received.flatMap(suite.bodies)).toEqual([
+        ...['{"as": "it is"}', '{"a":[1,null]}', "7", "null"],
+        JSON.stringify({ uuid, event: "$pageview", distinct_id: "user-1" }),
+      ]);
+    });
+
+    test("what a script shaped is an event like any other where the outbox does not know of a script", async () => {
+      const sink = await aSink(suite.success);
+      const line = aShapedLine({ ...suite.shaped, body: "shaped" });
+      await deliver(suite.kind, suite.settings(sink.url), suite.secrets, aRequest({}, [line]));
+      expect(sink.received.flatMap(suite.bodies).join()).toContain("$request");
+    });
+
+    test("headers that are no headers are a dead letter, sent to nobody, that tells no value", async () => {
+      const sink = await aSink(suite.success);
+      const line = aShapedLine({ ...suite.shaped, headers: { name: { hush: "secret-value" } } });
+      const [outcome] = await deliver(
+        suite.kind,
+        suite.settings(sink.url),
+        suite.secrets,
+        aRequest({ shaped: true }, [line]),
+      );
+      expect(outcome).toMatchObject({
+        result: "dead",
+        reason: expect.stringContaining("the destination's script gave"),
+      });
+      expect(JSON.stringify(outcome)).not.toContain("secret-value");
+      expect(sink.received).toEqual([]);
     });
 
     const { perRecord } = suite;

@@ -31,6 +31,8 @@ export interface RequestLimits {
   concurrency: number;
   /** How long one attempt may take. */
   timeoutMs: number;
+  /** A line that the destination's script shaped is a request of its own. */
+  shapedAlone?: boolean;
 }
 
 export interface OutboundRequest {
@@ -42,6 +44,8 @@ export interface OutboundRequest {
   count: number;
   /** The token that each event came with, one a line. */
   tokens: string[];
+  /** Lines may be `ShapedEvent`s. Absent: they are events. */
+  shaped?: boolean;
   /** 1 for the first try. */
   attempt: number;
 }

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { textToBase64 } from "../base64.ts";
-import type { OutboundRequest, SendDeps, Sent } from "./destination.ts";
 import {
   isRetriableHttpCode,
   postRecords,
@@ -9,8 +8,9 @@ import {
   topicUrl,
   wholeFailure,
 } from "./kafka-http.ts";
-import { type KafkaRecord, kafkaRecords } from "./kafka-record.ts";
-import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
+import type { KafkaRecord } from "./kafka-record.ts";
+import type { KafkaProtocol } from "./kafka-send.ts";
+import { basicAuth, kafkaFields } from "./kafka-settings.ts";
 
 /**
  * Confluent REST Proxy v2, and what speaks like it with one result a record (Karapace). Keys and values go as base64 ("binary"), so
@@ -31,15 +31,20 @@ const RETRIABLE = new Set([50003, 2, 3, 5, 6, 7, 13, 14, 15, 16, 19, 20]);
 /** Looks retriable by its first digits and is not. */
 const FINAL = 50002;
 
-export function sendConfluentV2(request: OutboundRequest, settings: KafkaSettings, deps: SendDeps): Promise<Sent> {
-  const records = kafkaRecords(request, settings).map(recordText).join(",");
-  const post = { url: topicUrl(settings), contentType: CONTENT_TYPE, accept: ACCEPT, body: `{"records":[${records}]}` };
-  return postRecords(post, settings, deps, (answer) => {
-    const offsets = (answer.json as { offsets?: unknown } | null | undefined)?.offsets;
-    if (!Array.isArray(offsets)) return wholeFailure(answer, settings, deps.clock.now());
-    return recordOutcomes(request, settings, (i) => verdict(offsets[i]), isRetriableCode);
-  });
-}
+export const confluentV2: KafkaProtocol = {
+  headers: false,
+  perTopic: true,
+  post: (records, settings, deps) => {
+    const topic = records[0]?.topic ?? settings.topic;
+    const body = `{"records":[${records.map(recordText).join(",")}]}`;
+    const post = { url: topicUrl(settings, topic), contentType: CONTENT_TYPE, accept: ACCEPT, body };
+    return postRecords(post, settings, deps, (answer) => {
+      const offsets = (answer.json as { offsets?: unknown } | null | undefined)?.offsets;
+      if (!Array.isArray(offsets)) return wholeFailure(answer, settings, topic, deps.clock.now());
+      return recordOutcomes(records, settings, (i) => verdict(offsets[i]), isRetriableCode);
+    });
+  },
+};
 
 function recordText({ key, value }: KafkaRecord): string {
   const keyField = key === null ? "" : `"key":"${textToBase64(key)}",`;

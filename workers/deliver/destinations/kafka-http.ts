@@ -1,6 +1,7 @@
 import { textToBase64 } from "../base64.ts";
-import type { OutboundRequest, Outcome, SendDeps, Sent } from "./destination.ts";
+import type { Outcome, SendDeps } from "./destination.ts";
 import { failure, isRetriable, KEPT_RESPONSE_BYTES, noAnswer } from "./http-answer.ts";
+import type { KafkaRecord } from "./kafka-record.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
 
 /** An answer with its body read: what the protocols judge record by record. */
@@ -21,7 +22,7 @@ export async function postRecords(
   settings: KafkaSettings,
   deps: SendDeps,
   judge: (answer: KafkaAnswer) => Outcome[] | Outcome,
-): Promise<Sent> {
+): Promise<Outcome[] | Outcome> {
   const { host } = new URL(post.url);
   try {
     const response = await deps.fetch(post.url, {
@@ -32,21 +33,22 @@ export async function postRecords(
       signal: deps.signal,
     });
     const text = await response.text();
-    return { outcomes: judge({ response, text, json: parsed(text) }) };
+    return judge({ response, text, json: parsed(text) });
   } catch (error) {
-    return { outcomes: noAnswer(error, deps.signal, host) };
+    return noAnswer(error, deps.signal, host);
   }
 }
 
-export function topicUrl(settings: KafkaSettings): string {
-  return `${settings.url.replace(/\/+$/, "")}/topics/${settings.topic}`;
+export function topicUrl(settings: KafkaSettings, topic: string): string {
+  return `${settings.url.replace(/\/+$/, "")}/topics/${topic}`;
 }
 
 /**
  * What a whole answer without results per record means. Kafka counts an unknown topic as temporary (it may be on its way), and so
- * does this: dead letters would break the order of what comes after.
+ * does this: dead letters would break the order of what comes after. For the same reason refused credentials are waited for: whoever
+ * changes a password changes it at two places, and nothing that comes between the two is the events' fault.
  */
-export function wholeFailure(answer: KafkaAnswer, settings: KafkaSettings, now: number): Outcome {
+export function wholeFailure(answer: KafkaAnswer, settings: KafkaSettings, topic: string, now: number): Outcome {
   const { host } = new URL(settings.url);
   const { response } = answer;
   const body = answer.text.slice(0, KEPT_RESPONSE_BYTES);
@@ -58,11 +60,13 @@ export function wholeFailure(answer: KafkaAnswer, settings: KafkaSettings, now: 
   if (response.status === 404 && (code === 40401 || code === 404 || code === 40403)) {
     return {
       result: "retry",
-      reason: `${host} does not know the topic "${settings.topic}": create it`,
+      reason: `${host} does not know the topic "${topic}": create it`,
       status: 404,
       response: body,
     };
   }
+  const refusal = refusalReason(response.status, settings, topic);
+  if (refusal !== null) return { result: "retry", reason: refusal, status: response.status, response: body };
   return failure(response, body, host, now);
 }
 
@@ -71,14 +75,14 @@ export type RecordVerdict = { code: number; message: string } | "written" | unde
 
 /** One outcome a record, from one verdict a record. */
 export function recordOutcomes(
-  request: OutboundRequest,
+  records: readonly KafkaRecord[],
   settings: KafkaSettings,
   verdictOf: (index: number) => RecordVerdict,
   retriable: (code: number) => boolean,
 ): Outcome[] | Outcome {
   const { host } = new URL(settings.url);
   let written = 0;
-  const outcomes = Array.from({ length: request.count }, (_, i): Outcome => {
+  const outcomes = records.map(({ topic }, i): Outcome => {
     const verdict = verdictOf(i);
     if (verdict === "written") {
       written++;
@@ -86,11 +90,30 @@ export function recordOutcomes(
     }
     if (verdict === undefined) return { result: "retry", reason: `${host} gave no result for this record` };
     const { code, message } = verdict;
-    const answer = { reason: `${host} could not write the record: code ${code}`, status: code, response: message };
+    const refusal = refusalReason(code, settings, topic);
+    const reason = refusal ?? `${host} could not write the record: code ${code}`;
+    const answer = { reason, status: code, response: message };
+    if (refusal !== null) return { result: "retry", ...answer };
     if (isThrottle(code)) return { result: "retry", throttled: true, ...answer };
     return { result: retriable(code) ? "retry" : "dead", ...answer };
   });
-  return written === request.count ? { result: "delivered" } : outcomes;
+  return written === records.length ? { result: "delivered" } : outcomes;
+}
+
+/** Whether a code, with or without two more digits, is this HTTP status. */
+export function isRefusal(code: number | undefined, status: 401 | 403): boolean {
+  return code !== undefined && httpPart(code) === status;
+}
+
+function refusalReason(code: number, settings: KafkaSettings, topic: string): string | null {
+  const { host } = new URL(settings.url);
+  if (isRefusal(code, 401)) {
+    const what = settings.auth === undefined ? "wants credentials: set auth" : "refuses the credentials: correct auth";
+    return `${host} ${what} (code ${code})`;
+  }
+  if (!isRefusal(code, 403)) return null;
+  const who = settings.auth === undefined ? "nobody without credentials" : "the user of auth not";
+  return `${host} lets ${who} write to the topic "${topic}": correct auth, or allow it there (code ${code})`;
 }
 
 /** Codes that are an HTTP status, with or without two more digits. */

@@ -1,20 +1,28 @@
 import type { Event } from "../../../shared/event.ts";
 import { decodeLines } from "../../../shared/ndjson.ts";
+import type { ShapedEvent } from "../../../shared/sandbox-api.ts";
+import { bodyText, shapedEvent, withoutRequest } from "../shaped-event.ts";
 import type { OutboundRequest } from "./destination.ts";
+import { TOPIC_NAME } from "./topic-name.ts";
 
 /** One Kafka record, as every protocol sends it: the same bytes whatever the protocol. */
 export interface KafkaRecord {
+  topic: string;
   /** Null: no key. */
   key: string | null;
   /** JSON text. */
   value: string;
-  /** Of format `posthog`; protocols that cannot carry headers leave them out. */
+  /** Of format `posthog`, which protocols that cannot carry headers leave out, and of the destination's script. */
   headers: [name: string, value: string][];
 }
+
+/** `problem`: what the destination's script gave that no record can be made of, for its author. */
+export type MaybeRecord = KafkaRecord | { problem: string };
 
 export type KafkaFormat = "event" | "posthog";
 
 export interface RecordSettings {
+  topic: string;
   key: string;
   format: KafkaFormat;
 }
@@ -31,19 +39,55 @@ export function keyTemplateProblem(template: string): string | null {
   return null;
 }
 
-/** One record a line, in order. In format `event` the value is the line itself. */
-export function kafkaRecords(request: OutboundRequest, settings: RecordSettings): KafkaRecord[] {
-  const posthog = settings.format === "posthog";
-  const needsEvent = posthog || /\{(distinct_id|uuid|event)\}/.test(settings.key);
+/** One record a line, in order. In format `event` the value is the line itself. `headers`: whether the protocol has any. */
+export function kafkaRecords(request: OutboundRequest, settings: RecordSettings, headers: boolean): MaybeRecord[] {
+  const needsEvent = settings.format === "posthog" || /\{(distinct_id|uuid|event)\}/.test(settings.key);
   return decodeLines(request.events).map((line, i) => {
-    const event = needsEvent ? parseEvent(line) : {};
-    const token = request.tokens[i] ?? "";
-    return {
-      key: recordKey(settings.key, { ...event, token, team: request.team }),
-      value: posthog ? capturedEvent(event, token) : line,
-      headers: posthog ? capturedHeaders(event, token) : [],
-    };
+    const from = { token: request.tokens[i] ?? "", team: request.team };
+    const shaped = request.shaped === true ? shapedEvent(line) : null;
+    if (shaped === null) return recordOf(needsEvent ? parseEvent(line) : {}, line, from, settings);
+    return shapedRecord(shaped, from, settings, headers);
   });
+}
+
+function recordOf(
+  event: Partial<Event>,
+  line: string,
+  from: { token: string; team: string },
+  settings: RecordSettings,
+): KafkaRecord {
+  const posthog = settings.format === "posthog";
+  return {
+    topic: settings.topic,
+    key: recordKey(settings.key, { ...event, ...(posthog ? { distinct_id: userOf(event) } : {}), ...from }),
+    value: posthog ? capturedEvent(event, from.token) : line,
+    headers: posthog ? capturedHeaders(event, from.token) : [],
+  };
+}
+
+/** What the script gave over what the settings say. */
+function shapedRecord(
+  shaped: ShapedEvent,
+  from: { token: string; team: string },
+  settings: RecordSettings,
+  headersAllowed: boolean,
+): MaybeRecord {
+  const { key, topic = settings.topic, headers = {} } = shaped.$request;
+  const wrong = (what: string) => ({ problem: `the destination's script gave ${what}` });
+  if (typeof topic !== "string" || !TOPIC_NAME.test(topic)) return wrong("a topic that is no name of a Kafka topic");
+  if (key !== undefined && key !== null && typeof key !== "string") return wrong("a key that is neither text nor null");
+  if (typeof headers !== "object" || headers === null) return wrong("headers that are not an object");
+  const own = Object.entries(headers as Record<string, unknown>);
+  if (own.some(([, value]) => typeof value !== "string")) return wrong("a header whose value is not text");
+  if (own.length > 0 && !headersAllowed) return wrong("headers, which protocol confluent-v2 cannot carry");
+  const event = withoutRequest(shaped);
+  const record = recordOf(event, JSON.stringify(event), from, settings);
+  return {
+    topic,
+    key: key === undefined ? record.key : key,
+    value: bodyText(shaped) ?? record.value,
+    headers: [...record.headers.filter(([name]) => !Object.hasOwn(headers, name)), ...(own as [string, string][])],
+  };
 }
 
 function parseEvent(line: string): Partial<Event> {
@@ -83,8 +127,14 @@ function capturedEvent(event: Partial<Event>, token: string): string {
     token,
     event: event.event,
     timestamp: event.timestamp,
+    is_cookieless_mode: event.properties?.$cookieless_mode === true ? true : undefined,
     historical_migration: event.historical === true ? true : undefined,
   });
+}
+
+/** What tells this event's user from others: a cookieless one has no id, and all of them share one text in its place. */
+function userOf({ distinct_id: distinctId, ip, properties }: Partial<Event>): unknown {
+  return properties?.$cookieless_mode === true ? ip : distinctId;
 }
 
 /** Those that have a value: none of the HTTP protocols can say null. */

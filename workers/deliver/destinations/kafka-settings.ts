@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { commonSettings, timeoutSetting, urlSetting } from "./common-settings.ts";
 import { keyTemplateProblem } from "./kafka-record.ts";
+import { TOPIC_NAME } from "./topic-name.ts";
 
 /** What every Kafka protocol over HTTP is set with. */
 export const kafkaFields = {
   url: urlSetting.describe("Address of the HTTP front of the Kafka cluster, without the topic"),
   topic: z
     .string()
-    .regex(/^[a-zA-Z0-9._-]{1,249}$/, "must be a Kafka topic name: letters, digits, '.', '_' and '-'")
+    .regex(TOPIC_NAME, "must be a Kafka topic name: letters, digits, '.', '_' and '-'")
     .describe("Topic that every event is written to"),
   key: z
     .string()

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { textToBase64 } from "../base64.ts";
-import type { OutboundRequest, SendDeps, Sent } from "./destination.ts";
 import {
   isRetriableHttpCode,
   postRecords,
@@ -9,8 +8,9 @@ import {
   topicUrl,
   wholeFailure,
 } from "./kafka-http.ts";
-import { type KafkaRecord, kafkaRecords } from "./kafka-record.ts";
-import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
+import type { KafkaRecord } from "./kafka-record.ts";
+import type { KafkaProtocol } from "./kafka-send.ts";
+import { basicAuth, kafkaFields } from "./kafka-settings.ts";
 
 /**
  * Strimzi Kafka Bridge. Keys and values go as text, so that the topic holds their exact bytes: the bridge's "json" form would put
@@ -28,15 +28,21 @@ const ACCEPT = "application/vnd.kafka.v2+json";
 /** A record's code for a topic that is not in the cluster's metadata: it may be on its way. */
 const UNKNOWN_TOPIC = 404;
 
-export function sendStrimzi(request: OutboundRequest, settings: KafkaSettings, deps: SendDeps): Promise<Sent> {
-  const records = kafkaRecords(request, settings).map(recordText).join(",");
-  const post = { url: topicUrl(settings), contentType: CONTENT_TYPE, accept: ACCEPT, body: `{"records":[${records}]}` };
-  return postRecords(post, settings, deps, (answer) => {
-    const offsets = (answer.json as { offsets?: unknown } | null | undefined)?.offsets;
-    if (!answer.response.ok || !Array.isArray(offsets)) return wholeFailure(answer, settings, deps.clock.now());
-    return recordOutcomes(request, settings, (i) => verdict(offsets[i]), isRetriableCode);
-  });
-}
+export const strimzi: KafkaProtocol = {
+  headers: true,
+  perTopic: true,
+  post: (records, settings, deps) => {
+    const topic = records[0]?.topic ?? settings.topic;
+    const body = `{"records":[${records.map(recordText).join(",")}]}`;
+    const post = { url: topicUrl(settings, topic), contentType: CONTENT_TYPE, accept: ACCEPT, body };
+    return postRecords(post, settings, deps, (answer) => {
+      const offsets = (answer.json as { offsets?: unknown } | null | undefined)?.offsets;
+      if (!answer.response.ok || !Array.isArray(offsets))
+        return wholeFailure(answer, settings, topic, deps.clock.now());
+      return recordOutcomes(records, settings, (i) => verdict(offsets[i]), isRetriableCode);
+    });
+  },
+};
 
 function recordText({ key, value, headers }: KafkaRecord): string {
   const keyField = key === null ? "" : `"key":${JSON.stringify(key)},`;

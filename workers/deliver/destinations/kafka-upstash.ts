@@ -1,8 +1,9 @@
 import { Kafka } from "@upstash/kafka";
 import { z } from "zod";
-import type { OutboundRequest, SendDeps, Sent } from "./destination.ts";
+import type { Outcome } from "./destination.ts";
 import { type KafkaAnswer, postRecords, type RecordVerdict, recordOutcomes, wholeFailure } from "./kafka-http.ts";
-import { kafkaRecords } from "./kafka-record.ts";
+import type { KafkaRecord } from "./kafka-record.ts";
+import type { KafkaProtocol } from "./kafka-send.ts";
 import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
 
 /**
@@ -22,27 +23,33 @@ interface Transport {
   post(request: { path: string[]; body?: unknown }): Promise<unknown>;
 }
 
-export async function sendUpstash(request: OutboundRequest, settings: KafkaSettings, deps: SendDeps): Promise<Sent> {
-  let sent: Sent | null = null;
-  const producer = producerOver(settings, {
-    post: async ({ path, body }) => {
-      const url = [settings.url.replace(/\/+$/, ""), ...path].join("/");
-      const post = { url, contentType: "application/json", accept: "application/json", body: JSON.stringify(body) };
-      sent = await postRecords(post, settings, deps, (answer) => judge(answer, request, settings, deps.clock.now()));
-      return [];
-    },
-  });
-  await producer.produceMany(
-    kafkaRecords(request, settings).map(({ key, value, headers }) => ({
-      topic: settings.topic,
-      value,
-      ...(key === null ? {} : { key }),
-      ...(headers.length === 0 ? {} : { headers: headers.map(([name, text]) => ({ key: name, value: text })) }),
-    })),
-  );
-  if (sent === null) throw new Error("@upstash/kafka did not use the transport that it was given");
-  return sent;
-}
+export const upstash: KafkaProtocol = {
+  headers: true,
+  perTopic: false,
+  post: async (records, settings, deps) => {
+    let outcome: Outcome[] | Outcome | null = null;
+    const producer = producerOver(settings, {
+      post: async ({ path, body }) => {
+        const url = [settings.url.replace(/\/+$/, ""), ...path].join("/");
+        const post = { url, contentType: "application/json", accept: "application/json", body: JSON.stringify(body) };
+        outcome = await postRecords(post, settings, deps, (answer) =>
+          judge(answer, records, settings, deps.clock.now()),
+        );
+        return [];
+      },
+    });
+    await producer.produceMany(
+      records.map(({ topic, key, value, headers }) => ({
+        topic,
+        value,
+        ...(key === null ? {} : { key }),
+        ...(headers.length === 0 ? {} : { headers: headers.map(([name, text]) => ({ key: name, value: text })) }),
+      })),
+    );
+    if (outcome === null) throw new Error("@upstash/kafka did not use the transport that it was given");
+    return outcome;
+  },
+};
 
 /** The library keeps its transport in the field `client`, private by type only; its version is pinned and a test sends through it. */
 function producerOver({ url, auth }: KafkaSettings, transport: Transport) {
@@ -51,12 +58,12 @@ function producerOver({ url, auth }: KafkaSettings, transport: Transport) {
   return kafka.producer();
 }
 
-function judge(answer: KafkaAnswer, request: OutboundRequest, settings: KafkaSettings, now: number) {
+function judge(answer: KafkaAnswer, records: readonly KafkaRecord[], settings: KafkaSettings, now: number) {
   const results = answer.json;
-  if (!answer.response.ok || !Array.isArray(results)) return wholeFailure(answer, settings, now);
+  if (!answer.response.ok || !Array.isArray(results)) return wholeFailure(answer, settings, settings.topic, now);
   // The format knows no failure of a single record; a result without an offset is still no proof of a write.
   return recordOutcomes(
-    request,
+    records,
     settings,
     (i) => verdict(results[i]),
     () => true,

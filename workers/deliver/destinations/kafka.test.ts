@@ -1,7 +1,7 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { anEvent } from "../../../shared/testing/builders.ts";
 import type { Received, Reply } from "../testing/http-sink.ts";
-import { aRequest, aSink, deliver, runDestinationTests } from "./conformance.ts";
+import { aRequest, aShapedLine, aSink, deliver, runDestinationTests } from "./conformance.ts";
 import { kafka } from "./kafka.ts";
 
 const AUTH = { "auth.username": "user-name", "auth.password": "pass-word" };
@@ -22,6 +22,8 @@ runDestinationTests({
     expected: ["delivered", "retry", "retry"],
     short: json([{ topic: "events", partition: 0, offset: 7 }]),
   },
+  shaped: { key: "k", headers: { h: "1" } },
+  bodies: ({ body }) => (JSON.parse(body) as { value: string }[]).map(({ value }) => value),
 });
 
 runDestinationTests({
@@ -40,6 +42,8 @@ runDestinationTests({
     expected: ["delivered", "retry", "dead"],
     short: json({ offsets: [{ partition: 0, offset: 7 }] }),
   },
+  shaped: { key: "k" },
+  bodies: (request) => (records(request) as { value: string }[]).map(({ value }) => atob(value)),
 });
 
 runDestinationTests({
@@ -58,6 +62,8 @@ runDestinationTests({
     expected: ["delivered", "retry", "dead"],
     short: json({ offsets: [{ partition: 0, offset: 7 }] }),
   },
+  shaped: { key: "k", headers: { h: "1" } },
+  bodies: (request) => (records(request) as { value: string }[]).map(({ value }) => value),
 });
 
 async function sentBy(protocol: string, extra: Record<string, unknown> = {}, request = aRequest()): Promise<Received> {
@@ -140,7 +146,7 @@ test("the key is what its template says", async () => {
 });
 
 test.each([
-  ["confluent-v2", { offsets: [written(0, 0), { error_code: 40301, error: "denied" }, written(0, 2)] }, 403],
+  ["confluent-v2", { offsets: [written(0, 0), { error_code: 50002, error: "too large" }, written(0, 2)] }, 403],
   ["confluent-v2", { offsets: [written(0, 0), { error_code: 1, error: "karapace" }, written(0, 2)] }, 422],
 ])("%s: written records of a refused request count as written", async (protocol, answer, status) => {
   const sink = await aSink(() => json(answer, status));
@@ -166,4 +172,125 @@ test.each([
   [{ protocol: "strimzi", url: "https://k.test", topic: "t", key: "{nobody}" }, "key"],
 ])("settings %j are refused where they are wrong", (settings, field) => {
   expect(kafka.settings.safeParse(settings).error?.issues[0]?.path[0]).toBe(field);
+});
+
+describe.each(["strimzi", "confluent-v2", "upstash"])("%s", (protocol) => {
+  test.each([
+    [401, "refuses the credentials: correct auth"],
+    [403, 'lets the user of auth not write to the topic "events": correct auth'],
+  ])("a refusal with %i is tried again, and says whose credentials they are", async (status, reason) => {
+    const sink = await aSink(() => json({ error_code: status * 100 + 1, message: "no" }, status));
+    const outcomes = await deliver("kafka", settingsOf(protocol)(sink.url), AUTH);
+    expect(outcomes).toMatchObject(
+      [0, 1, 2].map(() => ({ result: "retry", status, reason: expect.stringContaining(reason) })),
+    );
+  });
+});
+
+test("a refusal of single records is tried again too", async () => {
+  const refused = [40101, 40301, 40301].map((error_code) => ({ error_code, error: "denied" }));
+  const sink = await aSink(() => json({ offsets: refused }, 401));
+  const outcomes = await deliver("kafka", settingsOf("confluent-v2")(sink.url), {});
+  expect(outcomes.map(({ result }) => result)).toEqual(["retry", "retry", "retry"]);
+  expect(outcomes[0]).toMatchObject({ reason: expect.stringContaining("wants credentials: set auth") });
+});
+
+/** Events, and shaped ones for two more topics. */
+const mixedLines = [
+  JSON.stringify(anEvent()),
+  aShapedLine({ topic: "a", key: "k", body: "1" }),
+  aShapedLine({ topic: "b", key: null, body: "2" }),
+  aShapedLine({ topic: "a", key: "k", body: "3" }),
+  aShapedLine({ body: { n: 4 } }),
+];
+const mixed = () => aRequest({ shaped: true }, mixedLines);
+const topicOf = ({ path }: Received) => path.split("/").at(-1)!;
+
+test("upstash: topics and keys of the script's are those of its records, in one request", async () => {
+  const { body } = await sentBy("upstash", {}, mixed());
+  expect(JSON.parse(body).map(({ topic, key, value }: Record<string, string>) => [topic, key, value])).toEqual([
+    ["events", "phc_acme:user-1", mixedLines[0]],
+    ["a", "k", "1"],
+    ["b", undefined, "2"],
+    ["a", "k", "3"],
+    ["events", "phc_acme:user-1", '{"n":4}'],
+  ]);
+});
+
+test("strimzi: each topic has a request of its own, in which records keep their order, and each record its own result", async () => {
+  // Topic "a" takes its first record and not its second; topic "b" is unknown.
+  const answers: Record<string, Reply> = {
+    events: json({ offsets: [written(0, 0), written(0, 1)] }),
+    a: json({ offsets: [written(0, 0), { error_code: 413, message: "too large" }] }),
+    b: json({ error_code: 404, message: "unknown topic" }, 404),
+  };
+  const sink = await aSink((request) => answers[topicOf(request)]!);
+  const outcomes = await deliver("kafka", settingsOf("strimzi")(sink.url), AUTH, mixed());
+  expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "delivered", "retry", "dead", "delivered"]);
+  expect(outcomes[2]).toMatchObject({ reason: expect.stringContaining('does not know the topic "b"') });
+  expect(sink.received.map((request) => [topicOf(request), records(request)])).toEqual([
+    [
+      "events",
+      [
+        { key: "phc_acme:user-1", value: mixedLines[0] },
+        { key: "phc_acme:user-1", value: '{"n":4}' },
+      ],
+    ],
+    [
+      "a",
+      [
+        { key: "k", value: "1" },
+        { key: "k", value: "3" },
+      ],
+    ],
+    ["b", [{ value: "2" }]],
+  ]);
+});
+
+test("a topic that the script named and nobody may write to is no reason to hold back the others", async () => {
+  const sink = await aSink((request) =>
+    topicOf(request) === "a" ? json({ error_code: 40301 }, 403) : json({ offsets: records(request).map(written) }),
+  );
+  const outcomes = await deliver("kafka", settingsOf("confluent-v2")(sink.url), AUTH, mixed());
+  expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "dead", "delivered", "dead", "delivered"]);
+});
+
+test.each([401, 429])("after a %i the other topics are not asked", async (status) => {
+  const sink = await aSink(() => ({ status }));
+  const outcomes = await deliver("kafka", settingsOf("strimzi")(sink.url), AUTH, mixed());
+  expect(outcomes.map(({ result }) => result)).toEqual(["retry", "retry", "retry", "retry", "retry"]);
+  expect(sink.received).toHaveLength(1);
+});
+
+test("headers of the script's stand beside those of format posthog, in the place of those that they name", async () => {
+  const line = aShapedLine({ headers: { event: "renamed", own: "1" } });
+  const { body } = await sentBy("strimzi", { format: "posthog" }, aRequest({ shaped: true }, [line]));
+  const [{ headers, value }] = JSON.parse(body).records;
+  const decoded = Object.fromEntries(headers.map(({ key, value }: Record<string, string>) => [key, atob(value!)]));
+  expect(decoded).toMatchObject({ token: "phc_acme", event: "renamed", own: "1" });
+  expect(JSON.parse(value)).toMatchObject({ event: "$pageview", token: "phc_acme" });
+});
+
+test.each([
+  [{ topic: "../admin" }, "no name of a Kafka topic"],
+  [{ topic: ".." }, "no name of a Kafka topic"],
+  [{ key: 7 }, "a key that is neither text nor null"],
+  [{ headers: { own: "1" } }, "protocol confluent-v2 cannot carry"],
+])("a script that gives %j makes a dead letter of that record alone", async ($request, reason) => {
+  const sink = await aSink((request) => json({ offsets: records(request).map(written) }));
+  const request = aRequest({ shaped: true }, [mixedLines[0]!, aShapedLine($request), mixedLines[4]!]);
+  const outcomes = await deliver("kafka", settingsOf("confluent-v2")(sink.url), AUTH, request);
+  expect(outcomes).toMatchObject([
+    { result: "delivered" },
+    { result: "dead", reason: expect.stringContaining(reason) },
+    { result: "delivered" },
+  ]);
+});
+
+test("format posthog says that an event is cookieless, and then tells its users by their address", async () => {
+  const line = (mode: boolean) => JSON.stringify(anEvent({ properties: { $cookieless_mode: mode } }));
+  const { body } = await sentBy("upstash", { format: "posthog" }, aRequest({}, [line(true), line(false)]));
+  const [cookieless, other] = JSON.parse(body);
+  expect([JSON.parse(cookieless.value).is_cookieless_mode, cookieless.key]).toEqual([true, "phc_acme:203.0.113.7"]);
+  expect([JSON.parse(other.value).is_cookieless_mode, other.key]).toEqual([undefined, "phc_acme:user-1"]);
 });

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import type { DestinationKind, OutboundRequest, SendDeps, Sent } from "./destination.ts";
-import { confluentV2Settings, sendConfluentV2 } from "./kafka-confluent-v2.ts";
-import { sendStrimzi, strimziSettings } from "./kafka-strimzi.ts";
-import { sendUpstash, upstashSettings } from "./kafka-upstash.ts";
+import type { DestinationKind } from "./destination.ts";
+import { confluentV2, confluentV2Settings } from "./kafka-confluent-v2.ts";
+import { type KafkaProtocol, sendRecords } from "./kafka-send.ts";
+import { strimzi, strimziSettings } from "./kafka-strimzi.ts";
+import { upstash, upstashSettings } from "./kafka-upstash.ts";
 
 /**
  * Kafka over HTTP. Always ordered: one request at a time, and what was not written holds back what comes after. Within one request
@@ -25,10 +26,11 @@ export const kafka: DestinationKind<KafkaDestinationSettings> = {
     concurrency: 1,
     timeoutMs: timeout_ms,
   }),
-  send: (request, config, deps) => senders[config.protocol](request, config, deps),
+  send: (request, config, deps) => sendRecords(request, config, deps, protocols[config.protocol]),
 };
 
-const senders: Record<
-  KafkaDestinationSettings["protocol"],
-  (request: OutboundRequest, settings: KafkaDestinationSettings, deps: SendDeps) => Promise<Sent>
-> = { upstash: sendUpstash, "confluent-v2": sendConfluentV2, strimzi: sendStrimzi };
+const protocols: Record<KafkaDestinationSettings["protocol"], KafkaProtocol> = {
+  upstash,
+  "confluent-v2": confluentV2,
+  strimzi,
+};

@@ -6,7 +6,7 @@ import { terminal } from "./terminal.ts";
 test("every event is one line, without control characters, and delivered", async () => {
   const lines: string[] = [];
   const event = anEvent({ event: "\u001b[31mred", properties: { a: "x\ny" } });
-  const request = aRequest({}, [JSON.stringify(event), '{"event":"bare"}']);
+  const request = aRequest({}, [JSON.stringify(event), '{"event":"bare"}', '{"event":"shaped","$request":{"body":1}}']);
   const deps = {
     clock: CLOCK,
     fetch,
@@ -16,5 +16,9 @@ test("every event is one line, without control characters, and delivered", async
   expect(await terminal.send(request, terminal.settings.parse({}), deps)).toEqual({
     outcomes: { result: "delivered" },
   });
-  expect(lines).toEqual([`"\\u001b[31mred" "user-1" "${event.uuid}" {"a":"x\\ny"}`, '"bare" - - {}']);
+  expect(lines).toEqual([
+    `"\\u001b[31mred" "user-1" "${event.uuid}" {"a":"x\\ny"}`,
+    '"bare" - - {}',
+    '"shaped" - - {"body":1}',
+  ]);
 });

@@ -3,7 +3,7 @@ import { decodeLines } from "../../../shared/ndjson.ts";
 import { commonSettings } from "./common-settings.ts";
 import type { DestinationKind, OutboundRequest, SendDeps, Sent } from "./destination.ts";
 
-/** Prints every event as one line: the destination of the example configuration. */
+/** Prints every event as one line, or what the destination's script shaped: the destination of the example configuration. */
 const settings = z.strictObject({ ...commonSettings });
 
 export type TerminalSettings = z.infer<typeof settings>;
@@ -24,7 +24,7 @@ async function send(request: OutboundRequest, _settings: TerminalSettings, deps:
 
 function describe(line: string): string {
   const event = JSON.parse(line) as Record<string, unknown> | null;
-  const { event: name, distinct_id: user, uuid, properties } = event ?? {};
+  const { event: name, distinct_id: user, uuid, properties, $request } = event ?? {};
   // JSON escapes control characters, so that an event cannot write escape sequences into somebody's terminal.
-  return [name, user, uuid, properties ?? {}].map((part) => JSON.stringify(part) ?? "-").join(" ");
+  return [name, user, uuid, $request ?? properties ?? {}].map((part) => JSON.stringify(part) ?? "-").join(" ");
 }

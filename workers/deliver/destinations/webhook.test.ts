@@ -1,7 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { expect, test } from "vitest";
 import { anEvent } from "../../../shared/testing/builders.ts";
-import { aRequest, aSink, CLOCK, deliver, runDestinationTests } from "./conformance.ts";
+import { aRequest, aShapedLine, aSink, CLOCK, deliver, runDestinationTests } from "./conformance.ts";
 import { webhook } from "./webhook.ts";
 import { sign } from "./webhook-signature.ts";
 
@@ -13,6 +13,9 @@ runDestinationTests({
   secrets: { signing_secret: SECRET, authorization: "Bearer hush-hush" },
   success: () => ({ status: 204 }),
   perRecord: null,
+  shaped: { headers: { "x-own": "1" } },
+  // A single event stands in an array where it has not been shaped.
+  bodies: ({ body }) => [body],
 });
 
 test("the signature is the specification's own example", async () => {
@@ -79,3 +82,77 @@ test.each([
   const parsed = webhook.settings.safeParse(settings);
   expect(parsed.error?.issues[0]?.path[0]).toBe(field);
 });
+
+const shapedRequest = ($request: object) => aRequest({ shaped: true }, [aShapedLine($request)]);
+
+test("a shaped request goes to its own url with its own headers and body over those of the settings, signed as it is sent", async () => {
+  CLOCK.advance(Date.now() - CLOCK.now());
+  const sink = await aSink(() => ({}));
+  const settings = { url: `${sink.url}/in`, method: "PUT", headers: { "X-From": "edge", "X-Kept": "1" } };
+  const $request = {
+    url: `${sink.url}/other?a=1`,
+    headers: { "x-from": "script", "Content-Type": "text/csv" },
+    body: "a;b\nä;1",
+  };
+  await deliver("webhook", settings, { signing_secret: SECRET, authorization: "Bearer t" }, shapedRequest($request));
+  const { method, path, headers, body } = sink.received[0]!;
+  expect([method, path, body]).toEqual(["PUT", "/other?a=1", "a;b\nä;1"]);
+  expect(headers).toMatchObject({
+    ...{ "x-from": "script", "x-kept": "1", "content-type": "text/csv", authorization: "Bearer t" },
+    "webhook-id": anEvent().uuid,
+  });
+  // It parses what it has verified.
+  const json = shapedRequest({ body: { ok: true } });
+  await deliver("webhook", settings, { signing_secret: SECRET }, json);
+  const second = sink.received[1]!;
+  expect(new Webhook(SECRET).verify(second.body, second.headers as Record<string, string>)).toEqual({ ok: true });
+  expect(second.headers["content-type"]).toBe("application/json");
+});
+
+test("the settings' authorization goes to the settings' origin only (invariant 8)", async () => {
+  const own = await aSink(() => ({}));
+  const other = await aSink(() => ({}));
+  const send = (url: string) =>
+    deliver("webhook", { url: own.url }, { authorization: "Bearer t" }, shapedRequest({ url, body: "b" }));
+  await send(`${own.url}/elsewhere`);
+  await send(other.url);
+  expect(own.received[0]?.headers.authorization).toBe("Bearer t");
+  expect(other.received[0]?.headers).not.toHaveProperty("authorization");
+  expect(other.received[0]?.headers["content-type"]).toBe("text/plain;charset=utf-8");
+});
+
+test.each([
+  [{ url: "ftp://a.test/" }, "neither http nor https"],
+  [{ url: "file:///etc/passwd" }, "neither http nor https"],
+  [{ url: "https://me:hush@a.test/" }, "user name or password"],
+  [{ url: "/relative" }, "is not a URL"],
+  [{ url: 7 }, "is not a URL"],
+  [{ headers: { "Webhook-Signature": "v1,x" } }, '"Webhook-Signature", which Headwater sets itself'],
+  [{ headers: { "content-length": "1" } }, "which Headwater sets itself"],
+  [{ headers: { Host: "other.test" } }, "which Headwater sets itself"],
+  [{ headers: { Authorization: "Bearer hush" } }, "set the destination's authorization instead"],
+  [{ headers: { "bad name": "1" } }, "no name of a header"],
+  [{ headers: { a: "line\nbreak" } }, "not printable ASCII"],
+  [{ headers: ["a"] }, "not an object"],
+])("a script that gives %j makes a dead letter, and nothing leaves", async ($request, reason) => {
+  const sink = await aSink(() => ({}));
+  const [outcome] = await deliver("webhook", { url: sink.url }, {}, shapedRequest($request));
+  expect(outcome).toMatchObject({ result: "dead", reason: expect.stringContaining(reason) });
+  expect(JSON.stringify(outcome)).not.toContain("hush");
+  expect(sink.received).toEqual([]);
+});
+
+test("410 from an address that the script named ends that event alone; from the destination's own it switches it off", async () => {
+  const sink = await aSink(() => ({ status: 410 }));
+  const send = ($request: object) => deliver("webhook", { url: sink.url }, {}, shapedRequest($request));
+  expect(await send({ url: `${sink.url}/gone` })).toMatchObject([{ result: "dead", status: 410 }]);
+  expect(await send({ body: "b" })).toMatchObject([{ result: "disable", status: 410 }]);
+});
+
+test.each([401, 403])(
+  "%i makes dead letters: what a webhook refuses is about the event or the settings",
+  async (status) => {
+    const sink = await aSink(() => ({ status }));
+    expect((await deliver("webhook", { url: sink.url }, {}))[0]).toMatchObject({ result: "dead", status });
+  },
+);

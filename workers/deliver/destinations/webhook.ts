@@ -1,17 +1,16 @@
 import { z } from "zod";
 import { linesToJsonArray } from "../../../shared/ndjson.ts";
+import { shapedEvent } from "../shaped-event.ts";
 import { commonSettings, timeoutSetting, urlSetting } from "./common-settings.ts";
-import type { DestinationKind, OutboundRequest, SendDeps, Sent } from "./destination.ts";
+import type { DestinationKind, OutboundRequest, Outcome, SendDeps, Sent } from "./destination.ts";
+import { HEADER_NAME, HEADER_VALUE } from "./header-rules.ts";
 import { failure, noAnswer, readStart } from "./http-answer.ts";
+import { shapedWebhook } from "./webhook-shaped.ts";
 import { sign, signingSecretProblem } from "./webhook-signature.ts";
 
 /** Written by us, or by HTTP itself; a static header of the same name would break the request or its signature. */
 const RESERVED_HEADERS =
   /^(webhook-(id|timestamp|signature)|content-(type|length|encoding)|host|connection|transfer-encoding|authorization)$/i;
-/** RFC 9110 field names. */
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** RFC 9110 field values, ASCII only: what every server reads the same way. */
-const HEADER_VALUE = /^[\t\x20-\x7e]*$/;
 
 const headersSchema = z.record(
   z
@@ -66,18 +65,56 @@ export const webhook: DestinationKind<WebhookSettings> = {
     maxWaitMs: batch.max_events === 1 ? 0 : batch.max_wait_ms,
     concurrency,
     timeoutMs: timeout_ms,
+    shapedAlone: true,
   }),
   send,
 };
 
+/** What goes over the wire, less what is signed and timed. */
+export interface WebhookRequest {
+  /** The `webhook-id`. */
+  id: string;
+  url: string;
+  headers: Record<string, string>;
+  body: Uint8Array;
+}
+
 async function send(request: OutboundRequest, config: WebhookSettings, deps: SendDeps): Promise<Sent> {
-  const { host } = new URL(config.url);
-  const body = config.batch.max_events === 1 ? request.events : linesToJsonArray(request.events);
-  const headers = await requestHeaders(request, config, deps.clock.now(), body);
+  const shaped = request.shaped === true && request.count === 1 ? shapedEvent(decoder.decode(request.events)) : null;
+  if (shaped === null) return { outcomes: await post(plainRequest(request, config), config, deps) };
+  const made = shapedWebhook(shaped, config, request.id);
+  if ("problem" in made) return { outcomes: { result: "dead", reason: made.problem } };
+  const outcome = await post(made, config, deps);
+  // The script's own address is gone, which says nothing of the destination's.
+  if (outcome.result === "disable" && shaped.$request.url !== undefined)
+    return { outcomes: { ...outcome, result: "dead" } };
+  return { outcomes: outcome };
+}
+
+const decoder = new TextDecoder();
+
+function plainRequest(request: OutboundRequest, config: WebhookSettings): WebhookRequest {
+  const single = config.batch.max_events === 1;
+  const headers: Record<string, string> = { ...config.headers, "content-type": "application/json" };
+  if (config.authorization !== undefined) headers.authorization = config.authorization;
+  return {
+    id: single ? eventUuid(request) : request.id,
+    url: config.url,
+    headers,
+    body: single ? request.events : linesToJsonArray(request.events),
+  };
+}
+
+async function post(request: WebhookRequest, config: WebhookSettings, deps: SendDeps): Promise<Outcome> {
+  const { host } = new URL(request.url);
+  const now = deps.clock.now();
+  const { id, body } = request;
+  const stamp = { "webhook-id": id, "webhook-timestamp": String(Math.floor(now / 1_000)) };
+  const signature = config.signing_secret === undefined ? {} : await sign(config.signing_secret, id, now, body);
   try {
-    const response = await deps.fetch(config.url, {
+    const response = await deps.fetch(request.url, {
       method: config.method,
-      headers,
+      headers: { ...request.headers, ...stamp, ...signature },
       body: body as Uint8Array<ArrayBuffer>,
       redirect: "manual",
       signal: deps.signal,
@@ -85,25 +122,12 @@ async function send(request: OutboundRequest, config: WebhookSettings, deps: Sen
     if (response.ok) {
       // Left unread, the body would hold the connection.
       void response.body?.cancel().catch(() => undefined);
-      return { outcomes: { result: "delivered" } };
+      return { result: "delivered" };
     }
-    return { outcomes: failure(response, await readStart(response), host, deps.clock.now()) };
+    return failure(response, await readStart(response), host, deps.clock.now());
   } catch (error) {
-    return { outcomes: noAnswer(error, deps.signal, host) };
+    return noAnswer(error, deps.signal, host);
   }
-}
-
-async function requestHeaders(request: OutboundRequest, config: WebhookSettings, now: number, body: Uint8Array) {
-  const id = config.batch.max_events === 1 ? eventUuid(request) : request.id;
-  const headers: Record<string, string> = {
-    ...config.headers,
-    "content-type": "application/json",
-    "webhook-id": id,
-    "webhook-timestamp": String(Math.floor(now / 1_000)),
-  };
-  if (config.authorization !== undefined) headers.authorization = config.authorization;
-  if (config.signing_secret !== undefined) Object.assign(headers, await sign(config.signing_secret, id, now, body));
-  return headers;
 }
 
 /** As capture writes it: the uuid comes first. */
@@ -113,7 +137,6 @@ const LEADING_BYTES = 64;
 
 /** The event's uuid, without parsing the event where it stands in front; the request's id where a script has taken it away. */
 function eventUuid(request: OutboundRequest): string {
-  const decoder = new TextDecoder();
   const leading = LEADING_UUID.exec(decoder.decode(request.events.subarray(0, LEADING_BYTES)));
   if (leading?.[1] !== undefined) return leading[1];
   const event: unknown = JSON.parse(decoder.decode(request.events));

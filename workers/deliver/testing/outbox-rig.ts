@@ -1,5 +1,6 @@
 import { encodeLines } from "../../../shared/ndjson.ts";
 import type { OutboxAppend } from "../../../shared/outbox-api.ts";
+import type { Sql } from "../../../shared/sql.ts";
 import { FakeClock } from "../../../shared/testing/fake-clock.ts";
 import { nodeSql } from "../../../shared/testing/node-sql.ts";
 import type { Sent } from "../destinations/destination.ts";
@@ -47,7 +48,7 @@ export function uuidsOf(work: Pick<Work, "events">): string[] {
 export class OutboxRig {
   readonly clock = new FakeClock();
   readonly timers = new FakeTimers(this.clock);
-  readonly sql = nodeSql();
+  readonly sql: Sql;
   /** Every request that was sent, in order. */
   readonly requests: Work[] = [];
   readonly logs: Record<string, unknown>[] = [];
@@ -59,7 +60,8 @@ export class OutboxRig {
   drain!: Drain;
   #life = 0;
 
-  constructor(config: LoadedDestination | Error = aDestination(), limits: Partial<OutboxLimits> = {}) {
+  constructor(config: LoadedDestination | Error = aDestination(), limits: Partial<OutboxLimits> = {}, sql = nodeSql()) {
+    this.sql = sql;
     this.config = config;
     this.limits = limits;
     this.crash();
