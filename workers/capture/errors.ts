@@ -109,6 +109,13 @@ export class OriginError extends AppError {
   }
 }
 
+/** PostHog's v1 alone answers so, to a batch all of which is over quota: sending it again is of no use today. */
+export class QuotaExceededError extends AppError {
+  constructor() {
+    super("billing_limit_exceeded", 402, "the team's quota is used up; nothing of the batch was stored");
+  }
+}
+
 export class TooLargeError extends AppError {
   constructor(detail: string) {
     super("too_large", 413, `maximum event size exceeded: ${detail}`);

@@ -10,7 +10,7 @@
  * Invariant 1: `join` resolves only after the append has.
  */
 import { AppError } from "../../shared/errors.ts";
-import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
+import type { DailyResource, LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
 import { concatLines } from "../../shared/ndjson.ts";
 import { appendRun, type Runs } from "../../shared/runs.ts";
 
@@ -46,6 +46,8 @@ export interface Part {
   events: Uint8Array;
   uuids: Uint8Array;
   tokens: Runs<string>;
+  /** As LaneAppend has it. */
+  resources?: Runs<DailyResource>;
 }
 
 interface Group {
@@ -177,5 +179,17 @@ function merge(lane: string, parts: readonly Part[]): LaneAppend {
     uuids.set(part.uuids, at);
     at += part.uuids.length;
   }
-  return { lane, events: concatLines(parts.map((part) => part.events)), uuids, tokens };
+  const append = { lane, events: concatLines(parts.map((part) => part.events)), uuids, tokens };
+  const resources = mergeResources(parts);
+  return resources === null ? append : { ...append, resources };
+}
+
+/** Null where one does not say: for the moment in which the team's first quota reaches the edge. */
+function mergeResources(parts: readonly Part[]): Runs<DailyResource> | null {
+  const merged: [DailyResource, number][] = [];
+  for (const { resources } of parts) {
+    if (resources === undefined) return null;
+    for (const [resource, count] of resources) appendRun(merged, resource, count);
+  }
+  return merged;
 }

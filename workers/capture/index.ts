@@ -1,18 +1,28 @@
 import { env as globalEnv, waitUntil } from "cloudflare:workers";
 import { systemClock } from "../../shared/clock.ts";
+import type { Event } from "../../shared/event.ts";
 import { logLine } from "../../shared/log.ts";
 import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { laneStub } from "../../shared/stubs.ts";
 import { sweep } from "../../shared/sweep.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
+import { clientReader } from "./client.ts";
+import { dedupeWindowS, storeOnce } from "./dedupe.ts";
 import type { CaptureEnv } from "./env.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { hostEndpoints } from "./host-endpoints/registry.ts";
 import { upstreamOf } from "./host-endpoints/upstream.ts";
-import { createIngress } from "./ingress.ts";
+import { createIngress, type Target } from "./ingress.ts";
 import { OpenedSecrets } from "./opened-secrets.ts";
 import { parsePrefixes } from "./prefixes.ts";
+import { proxiesOf } from "./proxies.ts";
+import { DailyQuotas } from "./quota/daily-quotas.ts";
+import { quotaVerdict } from "./quota/quota.ts";
+import { RedisLimits } from "./quota/redis-limits.ts";
+import { redisClientOf } from "./redis-client.ts";
+import { RedisLink } from "./redis-link.ts";
 import { RefusedCounts } from "./refused-counts.ts";
+import { countRefused } from "./rules.ts";
 import { laneOfCounts, storeEvents } from "./store-events.ts";
 
 export { LaneObject } from "./lane-object.ts";
@@ -36,13 +46,47 @@ const refused = new RefusedCounts({
   log: (record) => logLine({ ...record }),
 });
 
-const commit = new GroupCommit({ append: (append) => refused.append(append), timer: runtimeTimer });
+const redis = redisClientOf(env);
+const redisLink = new RedisLink({ clock: systemClock, log: (record) => logLine({ ...record }) });
+const dedupeS = dedupeWindowS(env.DEDUPE_WINDOW_S);
+
+const quotaDeps = { clock: systemClock, timer: runtimeTimer, log: (record: object) => logLine({ ...record }) };
+const redisLimits = redis === null ? null : new RedisLimits({ scored: redis.scored, ...quotaDeps });
+const daily = new DailyQuotas({ usage: (lane) => laneStub(env.LANES, lane).usage(), ...quotaDeps });
+
+const commit = new GroupCommit({
+  append: async (append) => {
+    const appended = await refused.append(append);
+    if (appended.usage !== undefined) daily.learn(append.lane, appended.usage);
+    return appended;
+  },
+  timer: runtimeTimer,
+});
+
+/** Leaves out what a lane is known to have, where that can be known. */
+async function storeUnknown(
+  target: Target,
+  events: Event[],
+  minted: ReadonlySet<string>,
+  store: (events: Event[]) => Promise<void>,
+): Promise<void> {
+  if (redis === null || dedupeS === 0 || target.team === null) return store(events);
+  const deps = { redis, link: redisLink, windowS: dedupeS, waitUntil };
+  const duplicates = await storeOnce(target.team, events, minted, store, deps);
+  if (duplicates.length === 0) return;
+  const counts = countRefused(new Map(duplicates.map((event) => [event, "duplicate"] as const)));
+  refused.count(laneOfCounts(target), counts, waitUntil);
+}
 
 const secrets = new OpenedSecrets((sealed) => env.DELIVER.open(sealed));
 
+const client = clientReader(proxiesOf(env));
+
 const ingress = createIngress({
   resolve: (token) => reader.token(token),
-  append: (target, events, limits) => storeEvents(target, events, { commit, limits, waitUntil }),
+  append: (target, events, limits, minted) =>
+    storeUnknown(target, events, minted, (fresh) => storeEvents(target, fresh, { commit, limits, waitUntil })),
+  quota: (target, events) => quotaVerdict(target, events, { redis: redisLimits, daily, waitUntil }),
   refused: (target, counts) => refused.count(laneOfCounts(target), counts, waitUntil),
   openSecret: (sealed) => secrets.open(sealed),
   clock: systemClock,
@@ -51,12 +95,14 @@ const ingress = createIngress({
   log: (record) => logLine({ ...record }),
   endpoints: hostEndpoints(
     upstreamOf(env, {
+      client,
       fetch: (request) => fetch(request, { signal: AbortSignal.timeout(UPSTREAM_TIMEOUT_MS) }),
       cache: caches.default,
       waitUntil,
     }),
   ),
   prefixes: parsePrefixes(env.CAPTURE_PREFIXES),
+  client,
 });
 
 export default {

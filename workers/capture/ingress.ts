@@ -1,16 +1,18 @@
 import { type IRequestStrict, IttyRouter } from "itty-router";
 import type { Clock } from "../../shared/clock.ts";
+import type { QuotaConfig } from "../../shared/config-sources.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import type { Event } from "../../shared/event.ts";
 import type { Refused } from "../../shared/lane-api.ts";
 import type { Timer } from "../../shared/timer.ts";
 import { type FillRandom, UuidV7 } from "../../shared/uuid.ts";
-import { clientOf, type Region, regionOf } from "./client.ts";
+import { type ClientReader, clientReader, type Region, regionOf } from "./client.ts";
 import { allowOrigin, hideFromPage, preflight } from "./cors.ts";
 import { DEFAULT_LIMITS, type DecodeLimits } from "./decode/limits.ts";
 import {
   NestingError,
   OriginError,
+  QuotaExceededError,
   StalledUploadError,
   TooLargeError,
   TransientError,
@@ -20,13 +22,15 @@ import type { HostEndpoint } from "./host-endpoints/host-endpoint.ts";
 import { type Prefixes, stripPrefix } from "./prefixes.ts";
 import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
 import { PROTOCOLS } from "./protocols/registry.ts";
+import { NO_PROXIES } from "./proxies.ts";
+import type { QuotaVerdict } from "./quota/quota.ts";
 import type { Resolution } from "./resolution.ts";
 import { applyRules, countRefused, type Ruled } from "./rules.ts";
 import { limitsOf, requireTaken } from "./source-rules.ts";
 
 /**
  * Ingress: from a request to durable events and the answer, in this order: route, decode, resolve the token, let the rules of its source and
- * its team take out what they do not want, append, answer. Where the token is in the path it may be resolved before decoding.
+ * its team take out what they do not want, and its quota what is over it, append, answer. Where the token is in the path it may be resolved before decoding.
  *
  * Invariant 1: the success answer is made only after `append` has resolved. Invariant 6: what a client got wrong is a 4xx in its
  * protocol's own form; a 5xx means that the events could not be made durable, and asks for them again.
@@ -37,9 +41,11 @@ export interface IngressDeps {
   resolve(token: string): Promise<Resolution | null>;
   /**
    * Resolves once the events are on disk. Throws AppError for an answer of its own (over a limit, lane full); anything else thrown
-   * is answered as a transient failure. Never called without events.
+   * is answered as a transient failure. Never called without events. `minted`: uuids that no client has chosen.
    */
-  append(target: Target, events: Event[], limits: DecodeLimits): Promise<void>;
+  append(target: Target, events: Event[], limits: DecodeLimits, minted: ReadonlySet<string>): Promise<void>;
+  /** What of the events is over quota; nothing if absent. Never throws. */
+  quota?(target: Target, events: readonly Event[]): Promise<QuotaVerdict>;
   /** Counts what is answered as taken and not stored (invariant 5); called once the rest of the request is durable. */
   refused(target: Target, counts: Refused): void;
   clock: Clock;
@@ -53,6 +59,8 @@ export interface IngressDeps {
   endpoints?: readonly HostEndpoint[];
   /** None if absent. */
   prefixes?: Prefixes;
+  /** Without proxies if absent. */
+  client?: ClientReader;
   /** The text of a sealed secret of a source. Throws where it cannot be opened; none can if absent. */
   openSecret?(sealed: string): Promise<string>;
 }
@@ -63,6 +71,8 @@ export interface Target {
   token: string;
   lanes: number;
   region: Region;
+  /** Of the team, per day; absent where it has none. */
+  quota?: QuotaConfig;
 }
 
 /** What the operator should know of; requests that the client got wrong are not among it. */
@@ -85,6 +95,7 @@ const HOST = { name: "host" };
 const HEALTH_PATHS = ["/", "/_liveness", "/_readiness"];
 /** What a browser is told of a path that nothing is at, so that its page can read the 404. */
 const ANY_PATH_METHODS = ["GET", "POST"];
+const NONE_REFUSED: Ruled["refused"] = new Map();
 /** A team whose lane count cannot be read has one. */
 const UNRESOLVED_LANES = 1;
 
@@ -125,11 +136,13 @@ export function createIngress(deps: IngressDeps): Ingress {
 class Accept {
   readonly #deps: IngressDeps;
   readonly #limits: DecodeLimits;
+  readonly #client: ClientReader;
   readonly #uuids: UuidV7;
 
   constructor(deps: IngressDeps) {
     this.#deps = deps;
     this.#limits = deps.limits ?? DEFAULT_LIMITS;
+    this.#client = deps.client ?? clientReader(NO_PROXIES);
     this.#uuids = new UuidV7(deps.fillRandom);
   }
 
@@ -151,11 +164,13 @@ class Accept {
   /** A request that brings no events. */
   async question(handle: HostEndpoint["handle"], request: IRequestStrict, prefix: string): Promise<Response> {
     try {
-      return await handle(request, prefix);
+      return await this.#inTime(Promise.resolve(handle(request, prefix)), request);
     } catch (error) {
       const answer = error instanceof AppError ? error : new TransientError(error);
       if (answer.status >= 500) this.#log("error", "request_failed", HOST, null, 0, answer.cause);
-      return plainText(answer.status, answer.message);
+      const response = plainText(answer.status, answer.message);
+      if (answer.retryAfterS !== undefined) response.headers.set("retry-after", String(answer.retryAfterS));
+      return response;
     }
   }
 
@@ -184,16 +199,44 @@ class Accept {
     const region = regionOf(request);
     // Fails open: where nothing can be read, nothing is known against the token.
     if (resolution === null) {
-      return this.#store(protocol, decoded, { team: null, token, lanes: UNRESOLVED_LANES, region }, context);
+      const target: Target = { team: null, token, lanes: UNRESOLVED_LANES, region };
+      return this.#storeWithinQuota(protocol, decoded, NONE_REFUSED, target, context);
     }
-    const target: Target = { team: resolution.team, token, lanes: resolution.lanes, region };
+    const { team, lanes, quota } = resolution;
+    const target: Target = { team, token, lanes, region, ...(quota === undefined ? {} : { quota }) };
     const limits = limitsOf(resolution, context.limits);
     const ruled = applyRules(events, resolution, token);
     const kept = withoutRefused(protocol, decoded, ruled);
-    const stored = await this.#store(protocol, kept, target, { ...context, limits });
-    // Only now: a client whose events could not be stored sends all of them again.
-    if (ruled.refused.size > 0) this.#deps.refused(target, countRefused(ruled.refused));
-    return stored;
+    return this.#storeWithinQuota(protocol, kept, ruled.refused, target, { ...context, limits });
+  }
+
+  /** @param refused what rules have taken out already, to be counted with what is over quota */
+  async #storeWithinQuota(
+    protocol: Protocol,
+    decoded: Decoded,
+    refused: Ruled["refused"],
+    target: Target,
+    context: CaptureContext,
+  ): Promise<Decoded> {
+    const verdict = decoded.events.length === 0 ? undefined : await this.#deps.quota?.(target, decoded.events);
+    const over = verdict?.refused ?? NONE_REFUSED;
+    // Only once the answer is final: a client whose events could not be stored sends all of them again.
+    const count = () => {
+      const all = over.size === 0 ? refused : new Map([...refused, ...over]);
+      if (all.size > 0) this.#deps.refused(target, countRefused(all));
+    };
+    try {
+      const events = over.size === 0 ? decoded.events : decoded.events.filter((event) => !over.has(event));
+      const kept = withoutRefused(protocol, decoded, { events, refused: over });
+      const stored = await this.#store(protocol, kept, target, context);
+      count();
+      return stored;
+    } catch (error) {
+      if (error instanceof QuotaExceededError) count();
+      throw error;
+    } finally {
+      verdict?.settle();
+    }
   }
 
   /** Null where the configuration could not be read. Throws where no team has the token, or its source takes no such request. */
@@ -224,9 +267,9 @@ class Accept {
     return rest;
   }
 
-  async #append(protocol: Protocol, events: Event[], target: Target, { limits }: CaptureContext): Promise<void> {
+  async #append(protocol: Protocol, events: Event[], target: Target, context: CaptureContext): Promise<void> {
     try {
-      await this.#deps.append(target, events, limits);
+      await this.#deps.append(target, events, context.limits, context.minted);
     } catch (error) {
       const answer = error instanceof AppError ? error : new TransientError(error);
       if (answer.status >= 500) this.#log("error", "append_failed", protocol, target.team, events.length, error);
@@ -246,15 +289,21 @@ class Accept {
 
   #context(protocol: Protocol, request: IRequestStrict): CaptureContext {
     const nowMs = this.#deps.clock.now();
+    const minted = new Set<string>();
     return {
       nowMs,
       route: request.route,
       params: request.params,
       query: request.query,
-      client: clientOf(request),
+      client: this.#client(request),
       limits: this.#limits,
       openSecret: (sealed) => this.#openSecret(protocol, sealed),
-      mintUuid: () => this.#uuids.next(nowMs),
+      minted,
+      mintUuid: () => {
+        const uuid = this.#uuids.next(nowMs);
+        minted.add(uuid);
+        return uuid;
+      },
     };
   }
 

@@ -1,12 +1,13 @@
 import type { RestrictionConfig } from "../../shared/config-sources.ts";
 import type { Event } from "../../shared/event.ts";
 import type { Refused } from "../../shared/lane-api.ts";
+import type { QuotaReason } from "./quota/resource.ts";
 import type { Resolution } from "./resolution.ts";
 import { compileRestrictions } from "./restrictions.ts";
 import { compileSource } from "./source-rules.ts";
 
 /** Why an event that is answered as taken is not stored. */
-export type Reason = "source_disabled" | "event_not_allowed" | "sampled_out" | "restricted" | "over_quota";
+export type Reason = "source_disabled" | "event_not_allowed" | "sampled_out" | "restricted" | "duplicate" | QuotaReason;
 
 export interface Ruled {
   /** Those that are kept, in the order of the request. */

@@ -1,11 +1,14 @@
 import type { Event } from "../../shared/event.ts";
+import type { DailyResource } from "../../shared/lane-api.ts";
 import { lineStarts, sliceLines } from "../../shared/ndjson.ts";
+import { type Runs, sliceRuns } from "../../shared/runs.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
 import type { DecodeLimits } from "./decode/limits.ts";
-import { encodeEvents } from "./encode.ts";
+import { type EncodedEvents, encodeEvents } from "./encode.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { Target } from "./ingress.ts";
 import { laneName, unresolvedLaneName } from "./lane-name.ts";
+import { dailyResources } from "./quota/resource.ts";
 
 /** Events of one append at most: below the 32 MiB that an RPC argument may have, with room for what shares the append. */
 const PART_BYTES = 8_000_000;
@@ -24,8 +27,12 @@ export interface StoreEventsDeps {
  */
 export async function storeEvents(target: Target, events: readonly Event[], deps: StoreEventsDeps): Promise<void> {
   // All of it is encoded, and so checked, before any of it is stored: a refused request leaves nothing behind.
-  const shares = [...byLane(target, events)].map(([lane, share]) => ({ lane, ...encodeEvents(share, deps.limits) }));
-  const stored = shares.map(({ lane, bytes, uuids }) => storeInLane(lane, target.token, bytes, uuids, deps));
+  const shares = [...byLane(target, events)].map(([lane, share]) => ({
+    lane,
+    ...encodeEvents(share, deps.limits),
+    ...(target.quota === undefined ? {} : { resources: dailyResources(share) }),
+  }));
+  const stored = shares.map((share) => storeInLane(share, target.token, deps));
   for (const result of await Promise.allSettled(stored)) if (result.status === "rejected") throw result.reason;
 }
 
@@ -47,16 +54,18 @@ function byLane(target: Target, events: readonly Event[]): Map<string, readonly 
   return lanes;
 }
 
-async function storeInLane(
-  lane: string,
-  token: string,
-  bytes: Uint8Array,
-  uuids: Uint8Array,
-  deps: StoreEventsDeps,
-): Promise<void> {
+/** What a lane gets of a request. */
+interface Share extends EncodedEvents {
+  lane: string;
+  resources?: Runs<DailyResource>;
+}
+
+async function storeInLane(share: Share, token: string, deps: StoreEventsDeps): Promise<void> {
+  const { lane, bytes, uuids, resources } = share;
   const count = uuids.length / UUID_BYTES;
   if (bytes.length <= PART_BYTES) {
-    return deps.commit.join(lane, { events: bytes, uuids, tokens: [[token, count]] }, deps.waitUntil);
+    const part = { events: bytes, uuids, tokens: [[token, count]] as const };
+    return deps.commit.join(lane, resources === undefined ? part : { ...part, resources }, deps.waitUntil);
   }
   const starts = lineStarts(bytes);
   // One part after the other: a user's events stay in order, and a failure stops what would follow.
@@ -67,6 +76,7 @@ async function storeInLane(
       events: sliceLines(bytes, starts, from, to),
       uuids: uuids.subarray(from * UUID_BYTES, to * UUID_BYTES),
       tokens: [[token, to - from] as const],
+      ...(resources === undefined ? {} : { resources: sliceRuns(resources, from, to) }),
     };
     await deps.commit.join(lane, part, deps.waitUntil);
   }

@@ -17,12 +17,19 @@ const ENGAGE_EVENT = "$identify";
 const RECORDINGS = "/s";
 /** What the SDKs of years ago were given. */
 const LEGACY_PATHS = ["/e", "/capture", "/track", ENGAGE];
+const OK = '{"status":"Ok"}';
+const OK_LIMITED = '{"status":"Ok","quota_limited":["recordings"]}';
 const PATHS = [...LEGACY_PATHS, "/batch", "/i/v0/e", RECORDINGS];
 /** posthog-node sends its `$ai_*` events here, in the form of any other batch. */
 const AI_BATCH = "/i/v0/ai/batch";
 
+interface V0Decoded extends Decoded {
+  /** The request was a recording, and is over quota. */
+  recordingLimited?: boolean;
+}
+
 /** What PostHog's SDKs have always sent: JSON, one event or many, with the token in the body; answers are plain text or `Ok`. */
-export const posthogV0: Protocol = {
+export const posthogV0: Protocol<V0Decoded> = {
   name: SOURCE,
   kind: "posthog",
   routes: [
@@ -41,10 +48,22 @@ export const posthogV0: Protocol = {
     return decodePayload(payloadOf(parseJson(text, limits)), request, context);
   },
 
-  /** Not 202 or 204, unless asked for: posthog-js sends anything but exactly 200 again. */
-  success(_decoded, _request, context) {
+  without({ token, events }, refused) {
+    return {
+      token,
+      events: events.filter((event) => !refused.has(event)),
+      recordingLimited: [...refused.values()].includes("quota:recordings"),
+    };
+  },
+
+  /**
+   * Not 202 or 204, unless asked for: posthog-js sends anything but exactly 200 again. Of quotas nothing is said but on `/s`: what is
+   * named there posthog-js stops sending for a while.
+   */
+  success({ recordingLimited }, _request, context) {
     if (queryValue(context.query, "beacon") === "1") return new Response(null, { status: 204 });
-    return new Response('{"status":"Ok"}', { headers: { "content-type": "application/json" } });
+    const limited = context.route === RECORDINGS && recordingLimited === true;
+    return new Response(limited ? OK_LIMITED : OK, { headers: { "content-type": "application/json" } });
   },
 
   failure(error: AppError) {

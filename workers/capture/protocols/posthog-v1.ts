@@ -7,7 +7,9 @@ import { inflate } from "../decode/inflate.ts";
 import { parseJson } from "../decode/json.ts";
 import { inflatedLimit } from "../decode/limits.ts";
 import { encodeEvents } from "../encode.ts";
-import { EmptyPayloadError, NestingError, TooLargeError } from "../errors.ts";
+import { EmptyPayloadError, NestingError, QuotaExceededError, TooLargeError } from "../errors.ts";
+import { isQuotaReason } from "../quota/resource.ts";
+import type { Reason } from "../rules.ts";
 import { INTERNAL } from "./posthog-event.ts";
 import { parseBatch, type V1Batch } from "./posthog-v1-batch.ts";
 import { dropped, type Outcome, outcomeOf, type V1Envelope } from "./posthog-v1-event.ts";
@@ -46,12 +48,15 @@ export const posthogV1: Protocol<V1Decoded> = {
   },
 
   without({ token, outcomes }, refused) {
-    return decodedOf(
+    const rest = decodedOf(
       token,
-      outcomes.map((outcome) =>
-        outcome.event !== null && refused.has(outcome.event) ? dropped(outcome, RESTRICTION_DROP) : outcome,
-      ),
+      outcomes.map((outcome) => {
+        const reason = outcome.event === null ? undefined : refused.get(outcome.event);
+        return reason === undefined ? outcome : dropped(outcome, DROPS[reason] ?? RESTRICTION_DROP);
+      }),
     );
+    if (rest.events.length === 0 && [...refused.values()].every(isQuotaReason)) throw new QuotaExceededError();
+    return rest;
   },
 
   success({ outcomes }, request, context) {
@@ -77,6 +82,14 @@ export const posthogV1: Protocol<V1Decoded> = {
 const DEFAULT_RETRY_AFTER_S = 1;
 /** What v1's SDKs know of an event that the other side does not want. */
 const RESTRICTION_DROP = "event_restriction_drop";
+/** What they know of one that is over quota beside others that are not. The last two are ours: PostHog's v1 never says so of one event. */
+const DROPS: Partial<Record<Reason, string>> = {
+  "quota:exceptions": "exceptions_over_quota",
+  "quota:surveys": "survey_responses_over_quota",
+  "quota:llm_events": "llm_events_over_quota",
+  "quota:events": "events_over_quota",
+  "quota:recordings": "recordings_over_quota",
+};
 
 /** What v1 calls an error that other protocols have too. */
 const CODES: Record<AppError["code"], string> = {

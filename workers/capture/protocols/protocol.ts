@@ -71,6 +71,8 @@ export interface CaptureContext {
   readonly resolution?: Resolution | null;
   /** The text of a source's sealed secret. Throws, and the operator learns of it, where it cannot be opened. */
   openSecret(sealed: string): Promise<string>;
+  /** Those that `mintUuid` has made. */
+  readonly minted: ReadonlySet<string>;
   /** A new UUIDv7 of this moment. */
   mintUuid(): string;
 }
