@@ -1,3 +1,5 @@
+import { sharePoint } from "./share-point.ts";
+
 /**
  * A destination's filter: which events it takes. Conditions look at the event as it is delivered, after the scripts.
  * Several operators in one condition must all hold. Values of different types are never equal, and never greater or less.
@@ -159,17 +161,4 @@ function valueAt(properties: Record<string, unknown>, name: string, path: readon
 /** A script may leave a Date where the delivered JSON will have a text. */
 function asDelivered(value: unknown): unknown {
   return value instanceof Date ? value.toJSON() : value;
-}
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-const UINT32_RANGE = 2 ** 32;
-
-/** Where a user stands in [0, 1), here and in every sample: FNV-1a, stirred because its upper bits move little for short texts. */
-export function sharePoint(distinctId: string): number {
-  let hash = FNV_OFFSET;
-  for (let i = 0; i < distinctId.length; i++) hash = Math.imul(hash ^ distinctId.charCodeAt(i), FNV_PRIME);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
-  hash = Math.imul(hash ^ (hash >>> 12), 0x297a2d39);
-  return ((hash ^ (hash >>> 15)) >>> 0) / UINT32_RANGE;
 }

@@ -1,4 +1,5 @@
-import { compilePattern, sharePoint } from "../../shared/filter.ts";
+import { compilePattern } from "../../shared/filter.ts";
+import { sharePoint } from "../../shared/share-point.ts";
 import type { SourceSnapshot } from "../../shared/snapshot.ts";
 import { compileAddressPolicy } from "./address-policy.ts";
 import type { DecodeLimits } from "./decode/limits.ts";
