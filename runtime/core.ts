@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import { CoreHeaders, Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 import { messageOf } from "../shared/errors.ts";
 import { childrenNamed, isAlive, processMark } from "./process-table.ts";
 import type { BuiltWorker, BuiltWorkers } from "./workers.ts";
@@ -51,6 +51,7 @@ const LOCAL_SNAPSHOT_TTL_MS = 1_000;
 export async function startCore(options: CoreOptions): Promise<Core> {
   let stopping = false;
   let core: Core | undefined;
+  closeCfHeader();
   const own = Object.fromEntries(SIGNALS.map((signal) => [signal, process.listeners(signal)]));
   const miniflare = new Miniflare({
     ...instanceOptions(options),
@@ -98,6 +99,14 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     },
   };
   return core;
+}
+
+/**
+ * Miniflare has every socket take `request.cf` from a header, for its own proxy to set. On sockets of our own anybody could set it: say
+ * where he is, or break every request with what is no JSON. Without the header the runtime puts the caller's address there instead.
+ */
+function closeCfHeader(): void {
+  (CoreHeaders as { CF_BLOB: string | undefined }).CF_BLOB = undefined;
 }
 
 function instanceOptions(options: CoreOptions): Omit<MiniflareOptions, "workers"> {

@@ -27,6 +27,8 @@ beforeAll(async () => {
     env: {
       HEADWATER_VAR_UPSTREAM_URL: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/`,
       HEADWATER_VAR_CAPTURE_PREFIXES: "/ingest",
+      // The proxy that speaks for the client is this test.
+      HEADWATER_VAR_TRUSTED_PROXIES: "private",
     },
     config: {
       teams: [{ id: "acme", tokens: ["phc_acme"], destinations: [{ id: "hook", kind: "webhook", url: sink.url }] }],

@@ -20,7 +20,8 @@ const MAPPED_GROUPS = [0, 0, 0, 0, 0, 0xffff];
 /** Longer texts are no addresses: the longest is an IPv6 address that ends in an IPv4 one. */
 const ADDRESS_MAX_CHARACTERS = 45;
 
-const IPV4 = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/;
+/** Without leading zeros, which some read as octal. */
+const IPV4 = /^(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})\.(0|[1-9]\d{0,2})$/;
 const GROUP = /^[\da-f]{1,4}$/i;
 
 /** Null where the text is no address. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { clientOf, regionOf } from "./client.ts";
+import { clientReader, regionOf } from "./client.ts";
+import { NO_PROXIES, proxiesOf } from "./proxies.ts";
 
 function aRequest(headers: Record<string, string> = {}, cf?: Record<string, unknown>): Request {
   const request = new Request("http://capture.test/", { headers });
@@ -7,25 +8,38 @@ function aRequest(headers: Record<string, string> = {}, cf?: Record<string, unkn
   return request;
 }
 
-describe("clientOf", () => {
-  it.each<[string, Record<string, string>, string | null]>([
-    ["nothing", {}, null],
-    ["Cloudflare's header", { "cf-connecting-ip": "203.0.113.7", "x-forwarded-for": "198.51.100.1" }, "203.0.113.7"],
-    ["the first hop", { "x-forwarded-for": "198.51.100.1, 10.0.0.1" }, "198.51.100.1"],
-    ["IPv6", { "x-forwarded-for": "2001:db8::1" }, "2001:db8::1"],
-    ["IPv4 with a port", { "x-forwarded-for": "198.51.100.1:4711" }, "198.51.100.1"],
-    ["IPv6 with a port", { "x-forwarded-for": "[2001:db8::1]:4711" }, "2001:db8::1"],
-    ["a name", { "x-forwarded-for": "unknown" }, null],
-    ["an empty hop", { "x-forwarded-for": ", 10.0.0.1" }, null],
-    ["markup", { "x-forwarded-for": "<b>" }, null],
-  ])("reads the address from %s", (_what, headers, ip) => {
-    expect(clientOf(aRequest(headers))).toEqual({ ip, geo: undefined });
+const read = clientReader(NO_PROXIES);
+const SPOOFED = {
+  "cf-connecting-ip": "6.6.6.6",
+  "x-forwarded-for": "6.6.6.6",
+  "x-real-ip": "6.6.6.6",
+  forwarded: "for=6.6.6.6",
+  "true-client-ip": "6.6.6.6",
+};
+
+describe("clientReader", () => {
+  it.each<[string, Record<string, unknown> | undefined, Record<string, string>, string | null]>([
+    ["a socket of the runtime's own", { clientIp: "203.0.113.7:4711" }, SPOOFED, "203.0.113.7"],
+    ["such a socket over IPv6", { clientIp: "[2001:db8::1]:4711" }, SPOOFED, "2001:db8::1"],
+    ["IPv4 as such a socket may write it", { clientIp: "[::ffff:203.0.113.7]:4711" }, SPOOFED, "203.0.113.7"],
+    ["a socket that has no address", { clientIp: "unix:/tmp/capture" }, SPOOFED, null],
+    ["Cloudflare", { colo: "TXL" }, { ...SPOOFED, "cf-connecting-ip": "2001:DB8:0::7" }, "2001:db8::7"],
+    ["Cloudflare without its header", { colo: "TXL" }, { "x-forwarded-for": "6.6.6.6" }, null],
+    ["nobody who can be believed", undefined, SPOOFED, null],
+  ])("believes %s, and no header that a client can write", (_what, cf, headers, ip) => {
+    expect(read(aRequest(headers, cf))).toEqual({ ip, geo: undefined });
+  });
+
+  it("walks on from Cloudflare's caller where that is a proxy of the operator's", () => {
+    const behindCdn = clientReader(proxiesOf({ TRUSTED_PROXIES: "198.51.100.0/24" }));
+    const headers = { "cf-connecting-ip": "198.51.100.1", "x-forwarded-for": "6.6.6.6, 203.0.113.7, 198.51.100.1" };
+    expect(behindCdn(aRequest(headers, { colo: "TXL" })).ip).toBe("203.0.113.7");
   });
 
   it("reads the place that the edge names, and leaves out what it does not know", () => {
     const cf = { country: "DE", city: "Berlin", latitude: "52.5", longitude: "", continent: "EU", region: undefined };
-    expect(clientOf(aRequest({}, cf)).geo).toEqual({ country: "DE", city: "Berlin", latitude: 52.5, continent: "EU" });
-    expect(clientOf(aRequest({}, { colo: "TXL" })).geo).toBeUndefined();
+    expect(read(aRequest({}, cf)).geo).toEqual({ country: "DE", city: "Berlin", latitude: 52.5, continent: "EU" });
+    expect(read(aRequest({}, { colo: "TXL" })).geo).toBeUndefined();
   });
 });
 

@@ -1,4 +1,6 @@
 import type { Geo } from "../../shared/event.ts";
+import { type Address, formatAddress } from "./address.ts";
+import { clientAddress, type Proxies, parseHop } from "./proxies.ts";
 
 /** What the edge knows of who is calling. */
 export interface Client {
@@ -9,28 +11,32 @@ export interface Client {
 /** Where Cloudflare places a Durable Object near the client; `local` where nothing tells the place. */
 export type Region = "wnam" | "enam" | "sam" | "weur" | "eeur" | "apac" | "oc" | "afr" | "me" | "local";
 
-type Place = Partial<IncomingRequestCfProperties>;
+/** `clientIp`: of workerd on a socket of its own. */
+type Place = Partial<IncomingRequestCfProperties> & { clientIp?: unknown };
 
-export function clientOf(request: Request): Client {
-  return { ip: addressOf(request.headers), geo: geoOf(placeOf(request)) };
+export type ClientReader = (request: Request) => Client;
+
+/** `proxies`: those of the operator; without any, whoever has opened the connection is the client, whatever the headers say. */
+export function clientReader(proxies: Proxies): ClientReader {
+  return (request) => {
+    const place = placeOf(request);
+    const address = clientAddress(peerOf(request, place), request.headers, proxies);
+    return { ip: address === null ? null : formatAddress(address), geo: geoOf(place) };
+  };
 }
 
-/** In Node, and on a socket of one's own, a request has no `cf`. */
+/** In Node a request has no `cf`. */
 function placeOf(request: Request): Place {
   return (request.cf ?? {}) as Place;
 }
 
-const ADDRESS = /^[\da-fA-F:.]{2,45}$/;
-const IPV4_WITH_PORT = /^([\d.]+):\d+$/;
-const BRACKETED = /^\[([^\]]*)\](?::\d+)?$/;
-
-/** Cloudflare's own header, else the first hop of the forwarded chain. What does not look like an address is none. */
-function addressOf(headers: Headers): string | null {
-  const given = headers.get("cf-connecting-ip") ?? headers.get("x-forwarded-for")?.split(",", 1)[0];
-  if (given === undefined) return null;
-  const hop = given.trim();
-  const address = IPV4_WITH_PORT.exec(hop)?.[1] ?? BRACKETED.exec(hop)?.[1] ?? hop;
-  return ADDRESS.test(address) ? address : null;
+/**
+ * Who is at the other end. On a socket of its own the runtime says so, with the port; Cloudflare says so in a header that no client can
+ * set there. Where nothing but the header is there, anybody may have written it.
+ */
+function peerOf({ headers }: Request, { clientIp, colo }: Place): Address | null {
+  if (isText(clientIp)) return parseHop(clientIp);
+  return isText(colo) ? parseHop(headers.get("cf-connecting-ip") ?? "") : null;
 }
 
 function geoOf(place: Place): Geo | undefined {

@@ -32,6 +32,7 @@ function makeIngress(overrides: Partial<IngressDeps> = {}) {
     fillRandom: (bytes) => void bytes.fill(5),
     timer: () => ({ done: new Promise(() => {}), cancel: () => {} }),
     log: (record) => void records.push(record),
+    client: (request) => ({ ip: request.headers.get("x-client"), geo: undefined }),
     ...overrides,
   });
   return { ingress, appended, refused, records, calls };
@@ -184,7 +185,7 @@ describe("CORS", () => {
 describe("the way of a request", () => {
   it("resolves the token, then appends, then answers", async () => {
     const { ingress, appended, calls } = makeIngress();
-    await ingress.fetch(post("/e", anEventBody(), { "x-forwarded-for": "198.51.100.1" }));
+    await ingress.fetch(post("/e", anEventBody(), { "x-client": "198.51.100.1" }));
     expect(calls).toEqual(["resolve phc_acme", "append 1"]);
     expect(appended[0]?.target).toEqual({ team: "acme", lanes: 2, token: "phc_acme", region: "local" });
     expect(appended[0]?.events[0]).toMatchObject({ event: "signup", ip: "198.51.100.1" });

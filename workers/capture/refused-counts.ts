@@ -8,6 +8,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import type { LaneAppend, LaneAppended, Refused } from "../../shared/lane-api.ts";
+import { addRefused } from "../../shared/refused.ts";
 import type { Timer } from "../../shared/timer.ts";
 
 export interface RefusedCountsDeps {
@@ -91,17 +92,4 @@ export class RefusedCounts {
       this.#deps.log({ level: "warn", event: "counts_not_told", lane, events, error: messageOf(error) });
     }
   }
-}
-
-/** Adds `more` to `counts`, and gives how many events that are. */
-export function addRefused(counts: Refused, more: Refused): number {
-  let events = 0;
-  for (const [source, reasons] of Object.entries(more)) {
-    counts[source] ??= {};
-    for (const [reason, count] of Object.entries(reasons)) {
-      counts[source][reason] = (counts[source][reason] ?? 0) + count;
-      events += count;
-    }
-  }
-  return events;
 }

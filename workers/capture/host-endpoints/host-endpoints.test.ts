@@ -1,8 +1,10 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { clientReader } from "../client.ts";
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
 import { createIngress, type IngressRecord } from "../ingress.ts";
 import { parsePrefixes } from "../prefixes.ts";
+import { NO_PROXIES, proxiesOf } from "../proxies.ts";
 import { hostEndpoints } from "./registry.ts";
 import { upstreamOf } from "./upstream.ts";
 
@@ -32,6 +34,7 @@ function makeHost({ upstream = {}, answer = async () => new Response("from upstr
     prefixes: parsePrefixes("/ingest"),
     endpoints: hostEndpoints(
       upstreamOf(upstream, {
+        client: clientReader(proxiesOf({ TRUSTED_PROXIES: "private" })),
         async fetch(request) {
           const { url, method } = request;
           asked.push({ url, method, headers: Object.fromEntries(request.headers), body: await request.clone().text() });
@@ -45,7 +48,12 @@ function makeHost({ upstream = {}, answer = async () => new Response("from upstr
       }),
     ),
   });
-  const ask = (path: string, init: RequestInit = {}) => ingress.fetch(new Request(`http://capture.test${path}`, init));
+  const ask = (path: string, init: RequestInit = {}) =>
+    ingress.fetch(
+      Object.defineProperty(new Request(`http://capture.test${path}`, init), "cf", {
+        value: { clientIp: "10.0.0.9:4711" },
+      }),
+    );
   return { ask, asked, records };
 }
 
@@ -166,7 +174,7 @@ describe("with an upstream", () => {
   });
 
   it("refuses an address that is none", () => {
-    const deps = { fetch, cache: null, waitUntil: () => {} };
+    const deps = { fetch, client: clientReader(NO_PROXIES), cache: null, waitUntil: () => {} };
     expect(() => upstreamOf({ UPSTREAM_URL: "us.example" }, deps)).toThrow(
       'UPSTREAM_URL: "us.example" is no http or https',
     );
@@ -176,8 +184,8 @@ describe("with an upstream", () => {
   it("passes on the client's address and what the answer depends on, and no cookies or credentials", async () => {
     const { ask, asked } = makeHost({ upstream: POSTHOG });
     const headers = {
-      "cf-connecting-ip": "203.0.113.7",
-      "x-forwarded-for": "10.0.0.1",
+      "cf-connecting-ip": "198.51.100.1",
+      "x-forwarded-for": "198.51.100.2, 203.0.113.7",
       "content-type": "text/plain",
       "user-agent": "Browser/1",
       origin: "https://shop.example",

@@ -1,5 +1,5 @@
 import { AppError } from "../../../shared/errors.ts";
-import { clientOf } from "../client.ts";
+import type { ClientReader } from "../client.ts";
 import { readBody } from "../decode/body.ts";
 
 export interface UpstreamDeps {
@@ -7,6 +7,7 @@ export interface UpstreamDeps {
   apiUrl: string;
   /** Base URL for scripts and what stands beside them. */
   assetsUrl: string;
+  client: ClientReader;
   /** Bounded in time by its owner. */
   fetch(request: Request): Promise<Response>;
   /** Null where the runtime has none. Keeps to what an answer's Cache-Control allows. */
@@ -62,7 +63,12 @@ export class Upstream {
 
   async #ask(url: string, request: Request): Promise<Response> {
     const body = request.method === "POST" ? await readBody(request, BODY_BYTES) : null;
-    const passed = new Request(url, { method: request.method, headers: headersOf(request), body, redirect: "manual" });
+    const passed = new Request(url, {
+      method: request.method,
+      headers: this.#headers(request),
+      body,
+      redirect: "manual",
+    });
     let response: Response;
     try {
       response = await this.#deps.fetch(passed);
@@ -77,6 +83,17 @@ export class Upstream {
     return new Response(response.body, { status: response.status, headers });
   }
 
+  #headers(request: Request): Headers {
+    const headers = new Headers();
+    for (const name of PASSED_ON) {
+      const value = request.headers.get(name);
+      if (value !== null) headers.set(name, value);
+    }
+    const { ip } = this.#deps.client(request);
+    if (ip !== null) headers.set("x-forwarded-for", ip);
+    return headers;
+  }
+
   /** The cache only saves a request: where it fails, there is none. */
   async #cached(key: Request): Promise<Response | undefined> {
     return this.#deps.cache?.match(key).catch(() => undefined);
@@ -85,17 +102,6 @@ export class Upstream {
   #keep(key: Request, response: Response): void {
     if (this.#deps.cache !== null) this.#deps.waitUntil(this.#deps.cache.put(key, response).catch(() => undefined));
   }
-}
-
-function headersOf(request: Request): Headers {
-  const headers = new Headers();
-  for (const name of PASSED_ON) {
-    const value = request.headers.get(name);
-    if (value !== null) headers.set(name, value);
-  }
-  const { ip } = clientOf(request);
-  if (ip !== null) headers.set("x-forwarded-for", ip);
-  return headers;
 }
 
 /** Null where the operator has named none. Throws an Error for an address that is none. */

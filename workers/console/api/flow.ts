@@ -1,4 +1,6 @@
 import { wholeBook } from "../../../shared/books.ts";
+import type { LaneStatus, Refused } from "../../../shared/lane-api.ts";
+import { addRefused } from "../../../shared/refused.ts";
 import type { ConsoleDeps } from "../deps.ts";
 import { laneStatuses, outboxStatuses } from "../object-statuses.ts";
 import { type Call, destinationsOf, json, teamOf } from "./request.ts";
@@ -24,7 +26,15 @@ export async function getFlow(call: Call, { store, objects }: ConsoleDeps): Prom
     team: team.team,
     destinations: Object.fromEntries(shown.map(({ id, book }) => [id, book])),
     emitted: Object.fromEntries(shown.map(({ id, emitted }) => [id, emitted])),
+    refused: refusedBy(lanes),
     removed: shown.map(({ id }) => id).filter((id) => !configured.has(id)),
     lanes,
   });
+}
+
+/** What capture has answered as taken and not stored, by source and reason: it is not among what was accepted. */
+function refusedBy(lanes: readonly LaneStatus[]): Refused {
+  const refused: Refused = {};
+  for (const lane of lanes) addRefused(refused, lane.refused);
+  return refused;
 }

@@ -121,7 +121,16 @@ function pendingSamples({ lanes, outboxes }: Omit<Observed, "now">): MetricSampl
   return samples;
 }
 
-function laneFamilies({ now, lanes }: Observed): MetricFamily[] {
+function refusedSamples({ lanes }: Observed): MetricSample[] {
+  return lanes.flatMap(({ lane, team, status }) =>
+    Object.entries(status?.refused ?? {}).flatMap(([source, reasons]) =>
+      Object.entries(reasons).map(([reason, value]) => ({ labels: { team, lane, source, reason }, value })),
+    ),
+  );
+}
+
+function laneFamilies(observed: Observed): MetricFamily[] {
+  const { now, lanes } = observed;
   const each = (read: (status: LaneStatus) => number): MetricSample[] =>
     lanes.flatMap(({ lane, team, status }) =>
       status === null ? [] : [{ labels: { team, lane }, value: read(status) }],
@@ -136,6 +145,11 @@ function laneFamilies({ now, lanes }: Observed): MetricFamily[] {
       "headwater_duplicates_total",
       "Events dropped because their uuid was seen before.",
       each((s) => s.duplicates),
+    ),
+    counter(
+      "headwater_refused_events_total",
+      "Events answered as taken and not stored, as a source, a restriction or a quota says.",
+      refusedSamples(observed),
     ),
     gauge(
       "headwater_lane_backlog_events",
