@@ -1,7 +1,9 @@
+import type { Event } from "../../shared/event.ts";
 import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
-import type { Progress, RunResult, ScriptError, ScriptLog } from "../../shared/sandbox-api.ts";
+import type { OwnShare, Progress, RunResult, ScriptError, ScriptLog } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
-import { DEFAULT_CHAIN_LIMITS } from "./isolate/chain.ts";
+import { DEFAULT_CHAIN_LIMITS, restrictionOf } from "./isolate/chain.ts";
+import { LOGS_PER_BATCH_COUNT } from "./isolate/script-logs.ts";
 import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
 
 export interface CarefulRun {
@@ -18,54 +20,135 @@ export interface CarefulRun {
 
 const encoder = new TextEncoder();
 
-/** Runs one event and one script at a time, naming both before, so that a death names its culprit. Writes the whole body. */
+/**
+ * Runs one event and one script at a time, naming both before, so that a death names its culprit. Writes the whole body.
+ * A script that takes whole batches gets batches of one.
+ */
 export async function runCarefully(run: CarefulRun): Promise<void> {
-  const inputs = decodeLines(run.events);
-  const result: RunResult = { sources: null, dropped: [], matches: {}, errors: [] };
-  const logs: ScriptLog[] = [];
-  const sources: number[] = [];
-  const lines: string[] = [];
-  let [ran, chars] = [0, 0];
-  for (const [index, input] of inputs.entries()) {
-    if (chars > DEFAULT_CHAIN_LIMITS.outputChars) break;
-    ran = index + 1;
-    const outputs = await oneEvent(run, index, input, result.errors, logs);
-    if (outputs.length === 0) result.dropped.push(index);
-    for (const line of outputs) {
-      sources.push(index);
-      lines.push(line);
-      chars += line.length + 1;
-    }
-  }
-  result.matches = await run.isolate.match(lines);
-  if (ran < inputs.length) result.ran = ran;
-  if (sources.length !== ran || sources.some((source, i) => source !== i)) result.sources = sources;
-  if (logs.length > 0) result.logs = logs;
-  await run.body.write(encodeLines([JSON.stringify(result), ...lines]));
+  await new CarefulBatch(run).run();
 }
 
-async function oneEvent(
-  { bundle, isolate, skips, body, flush, within }: CarefulRun,
-  index: number,
-  input: string,
-  errors: ScriptError[],
-  logs: ScriptLog[],
-): Promise<string[]> {
-  let lines = [input];
-  for (const [position, { id }] of bundle.scripts.entries()) {
-    if (lines.length === 0) break;
-    const isSkipped = skips.scripts.includes(id) || skips.events.some(([at, script]) => at === index && script === id);
-    if (!isSkipped) {
-      const progress: Progress = { event: index, script: id };
-      await body.write(encoder.encode(`${JSON.stringify(progress)}\n`));
-      await flush();
-    }
-    const step = await within(isolate.step(position, index, lines, isSkipped));
-    lines = step.lines;
-    logs.push(...step.logs);
-    for (const error of step.errors) addError(errors, error);
+class CarefulBatch {
+  readonly #run: CarefulRun;
+  readonly #result: RunResult = { sources: null, dropped: [], matches: {}, errors: [] };
+  readonly #quarantined: NonNullable<RunResult["quarantined"]> = [];
+  readonly #logs: ScriptLog[] = [];
+  readonly #sources: number[] = [];
+  readonly #lines: string[] = [];
+  readonly #own: { destination: string; lines: string[]; share: OwnShare }[];
+  #chars = 0;
+
+  constructor(run: CarefulRun) {
+    this.#run = run;
+    const { filters, shapers = {} } = run.bundle;
+    for (const destination of Object.keys(filters)) this.#result.matches[destination] = [];
+    this.#own = Object.keys(shapers).map((destination) => ({
+      destination,
+      lines: [],
+      share: { count: 0, sources: [], dropped: [], dead: [] },
+    }));
   }
-  return lines;
+
+  async run(): Promise<void> {
+    const inputs = decodeLines(this.#run.events);
+    let ran = 0;
+    for (const [index, input] of inputs.entries()) {
+      if (this.#chars > DEFAULT_CHAIN_LIMITS.outputChars) break;
+      ran = index + 1;
+      await this.#input(index, input);
+    }
+    const result = this.#result;
+    if (ran < inputs.length) result.ran = ran;
+    if (this.#sources.length !== ran || this.#sources.some((source, i) => source !== i)) result.sources = this.#sources;
+    if (this.#quarantined.length > 0) result.quarantined = this.#quarantined;
+    if (this.#logs.length > 0) result.logs = this.#logs.slice(0, LOGS_PER_BATCH_COUNT);
+    if (this.#own.length > 0) {
+      result.own = Object.fromEntries(this.#own.map(({ destination, share }) => [destination, share]));
+    }
+    const own = this.#own.flatMap(({ lines }) => lines);
+    await this.#run.body.write(encodeLines([JSON.stringify(result), ...this.#lines, ...own]));
+  }
+
+  async #input(index: number, input: string): Promise<void> {
+    const lines = await this.#chain(index, input);
+    if (lines === null) return;
+    if (lines.length === 0) this.#result.dropped.push(index);
+    const start = this.#lines.length;
+    for (const line of lines) {
+      this.#sources.push(index);
+      this.#lines.push(line);
+      this.#chars += line.length + 1;
+    }
+    if (lines.length === 0 || Object.keys(this.#result.matches).length + this.#own.length === 0) return;
+    const matches = await this.#run.isolate.match(lines);
+    for (const [destination, positions] of Object.entries(matches)) {
+      for (const position of positions) this.#result.matches[destination]?.push(start + position);
+    }
+    await this.#shape(index, lines, start, matches);
+  }
+
+  /** Null where the input goes to the quarantine. */
+  async #chain(index: number, input: string): Promise<string[] | null> {
+    const { bundle, isolate, within } = this.#run;
+    const halt = restrictionOf(JSON.parse(input) as Event);
+    if (halt !== null) {
+      this.#quarantined.push({ index, ...halt });
+      return null;
+    }
+    let lines = [input];
+    for (const [position, { id, source }] of bundle.scripts.entries()) {
+      if (lines.length === 0) break;
+      if (source !== undefined && !lines.some((line) => (JSON.parse(line) as Event).source === source)) continue;
+      const mark = await this.#announce(index, id);
+      const step = await within(isolate.step(position, index, lines, mark));
+      this.#note(step);
+      if (step.quarantined !== undefined) {
+        this.#quarantined.push({ index, ...step.quarantined });
+        return null;
+      }
+      lines = step.lines;
+    }
+    return lines;
+  }
+
+  async #shape(index: number, lines: string[], start: number, matches: Record<string, number[]>): Promise<void> {
+    const { bundle, isolate, within } = this.#run;
+    let room = DEFAULT_CHAIN_LIMITS.outputChars - lines.reduce((chars, { length }) => chars + length, 0);
+    for (const [position, { destination, lines: own, share }] of this.#own.entries()) {
+      const taken = matches[destination] ?? lines.map((_, i) => i);
+      const id = bundle.shapers?.[destination]?.id;
+      if (taken.length === 0 || id === undefined) continue;
+      const mark = await this.#announce(index, id);
+      const given = taken.map((line) => lines[line] as string);
+      const shaped = await within(isolate.shape(position, index, given, mark, room));
+      this.#note(shaped);
+      const lineOf = (line: number) => start + (taken[line] as number);
+      share.sources.push(...shaped.share.sources.map(lineOf));
+      share.dropped.push(...shaped.share.dropped.map(lineOf));
+      share.dead.push(...shaped.share.dead.map(({ line, message }) => ({ line: own.length + line, message })));
+      own.push(...shaped.lines);
+      share.count = own.length;
+      for (const { length } of shaped.lines) {
+        room -= length;
+        this.#chars += length;
+      }
+    }
+  }
+
+  /** Names what runs next, and waits until the name has left. True where it is not to run. */
+  async #announce(index: number, script: string): Promise<boolean> {
+    const { skips, body, flush } = this.#run;
+    if (skips.scripts.includes(script) || skips.events.some(([at, id]) => at === index && id === script)) return true;
+    const progress: Progress = { event: index, script };
+    await body.write(encoder.encode(`${JSON.stringify(progress)}\n`));
+    await flush();
+    return false;
+  }
+
+  #note({ errors, logs }: { errors: ScriptError[]; logs: ScriptLog[] }): void {
+    this.#logs.push(...logs);
+    for (const error of errors) addError(this.#result.errors, error);
+  }
 }
 
 function addError(errors: ScriptError[], error: ScriptError): void {

@@ -5,10 +5,12 @@
  * body when the process dies ran at that moment. In careful mode the line that names event and script leaves the same way.
  * Loading an isolate runs none of its scripts, so a bundle that does not load is still answered with a status of its own.
  *
- * It keeps nothing on disk: after a restart every bundle is missing until it is PUT again.
+ * It keeps nothing on disk: after a restart every bundle is missing until it is PUT again. A bundle's credentials stay with it and
+ * reach its own isolate only (invariant 8); neither a log line nor an answer of the host has them.
  */
 import type { Clock } from "../../shared/clock.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
+import type { BundleUpload } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
 import { bundleHash } from "./bundle.ts";
 import { BundleBrokenError, BundleMissingError, SandboxBusyError } from "./bundle-error.ts";
@@ -16,6 +18,7 @@ import { runCarefully } from "./careful.ts";
 import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
 import type { Isolates } from "./isolates.ts";
 import { Lru } from "./lru.ts";
+import { runOnly, shaperOf } from "./only.ts";
 import { Turns, type Wait } from "./turns.ts";
 
 export interface HostOptions {
@@ -49,7 +52,7 @@ export class Host {
   readonly #isolates: Isolates;
   readonly #wait: Wait;
   readonly #turnTimeoutMs: number;
-  readonly #bundles: Lru<Bundle>;
+  readonly #uploads: Lru<BundleUpload>;
   readonly #turns: Turns;
 
   constructor(options: HostOptions) {
@@ -57,7 +60,7 @@ export class Host {
     this.#wait = options.wait;
     this.#turns = new Turns(options);
     this.#turnTimeoutMs = options.turnTimeoutMs ?? DEFAULT_TURN_TIMEOUT_MS;
-    this.#bundles = new Lru(options.bundles ?? DEFAULT_BUNDLE_COUNT);
+    this.#uploads = new Lru(options.bundles ?? DEFAULT_BUNDLE_COUNT);
   }
 
   async fetch(request: Request, background: Background): Promise<Response> {
@@ -77,14 +80,16 @@ export class Host {
   }
 
   async #store(hash: string, request: Request): Promise<Response> {
-    const bundle = await request.json<Bundle>().catch((error) => {
+    const upload = await request.json<Partial<BundleUpload>>().catch((error) => {
       throw new BundleBrokenError(hash, messageOf(error));
     });
+    const { bundle, credentials = {} } = upload;
+    if (bundle === undefined) throw new BundleBrokenError(hash, "there is no bundle in it");
     // What the hash covers was checked when it was compiled; this proves that it arrived as it was.
     if (bundle.hash !== hash || (await bundleHash(bundle)) !== hash) {
       throw new BundleBrokenError(hash, "its content does not have this hash");
     }
-    this.#bundles.set(hash, bundle);
+    this.#uploads.set(hash, { bundle, credentials });
     return new Response(null, { status: 204 });
   }
 
@@ -98,9 +103,12 @@ export class Host {
       resolve();
     };
     try {
-      const bundle = this.#bundles.get(hash);
-      if (bundle === undefined) throw new BundleMissingError(hash);
-      const isolate = await this.#isolates.get(bundle);
+      const upload = this.#uploads.get(hash);
+      if (upload === undefined) throw new BundleMissingError(hash);
+      const { bundle } = upload;
+      const only = query.get("only");
+      if (only !== null) shaperOf(bundle, only);
+      const isolate = await this.#isolates.get(upload);
       const { readable, writable } = new IdentityTransformStream();
       this.#answer(bundle, isolate, events, query, writable.getWriter()).finally(finish);
       return new Response(readable, { headers: NDJSON });
@@ -127,7 +135,9 @@ export class Host {
         const within = <T>(work: Promise<T>) => this.#within(RUN_TIMEOUT_MS, work, "the batch does not end");
         await runCarefully({ bundle, isolate, events, skips, body, flush, within });
       } else {
-        const answer = await this.#within(RUN_TIMEOUT_MS, isolate.run(events, skips), "the batch does not end");
+        const only = query.get("only");
+        const run = only === null ? isolate.run(events, skips) : runOnly(isolate, only, shaperOf(bundle, only), events);
+        const answer = await this.#within(RUN_TIMEOUT_MS, run, "the batch does not end");
         await this.#within(BODY_TIMEOUT_MS, body.write(answer), "the answer is not being read");
       }
       // The end of the body leaves while the next batch waits for its headers to leave.

@@ -1,8 +1,9 @@
 import { messageOf } from "../../shared/errors.ts";
-import type { Bundle } from "../../shared/snapshot.ts";
+import type { BundleUpload } from "../../shared/sandbox-api.ts";
 import { BundleBrokenError } from "./bundle-error.ts";
-import { COMPATIBILITY_DATE, FUEL, HARNESS, ISOLATE_VERSION } from "./generated/isolate.ts";
+import { COMPATIBILITY_DATE, FUEL, HARNESS, ISOLATE_VERSION, LIBRARY_TEXTS } from "./generated/isolate.ts";
 import type { IsolateApi, ScriptsConfig } from "./isolate-api.ts";
+import { libraryModule } from "./library-names.ts";
 import { Lru } from "./lru.ts";
 
 /** 2 to 5 MB each once they have run; a single process keeps the isolates of this many teams. */
@@ -31,11 +32,11 @@ export class Isolates {
   }
 
   /** The bundle's isolate, started. Must not be called while another batch runs. Throws BundleBrokenError. */
-  async get(bundle: Bundle): Promise<IsolateApi> {
-    const { hash } = bundle;
+  async get(upload: BundleUpload): Promise<IsolateApi> {
+    const { hash } = upload.bundle;
     const failures = this.#failures.get(hash) ?? 0;
     const id = `${hash}.${ISOLATE_VERSION}.${failures}`;
-    const isolate = this.#stub(id, () => programOf(bundle));
+    const isolate = this.#stub(id, () => programOf(upload));
     if (this.#ids.get(hash) !== undefined) return isolate;
     try {
       await isolate.check();
@@ -69,15 +70,39 @@ export class Isolates {
   }
 }
 
-function programOf({ team, scripts, filters, modules }: Bundle): WorkerLoaderWorkerCode {
-  const config: ScriptsConfig = { team, scripts, filters };
+function programOf({ bundle, credentials }: BundleUpload): WorkerLoaderWorkerCode {
+  const { team, scripts, shapers = {}, filters, modules, libraries = [] } = bundle;
+  const config: ScriptsConfig = {
+    team,
+    scripts: scripts.map(withoutSealed),
+    shapers: Object.fromEntries(Object.entries(shapers).map(([id, script]) => [id, withoutSealed(script)])),
+    filters,
+    credentials,
+  };
   return {
     compatibilityDate: COMPATIBILITY_DATE,
     compatibilityFlags: ["no_nodejs_compat", "no_nodejs_compat_v2"],
     mainModule: "harness.js",
-    modules: { ...modules, "harness.js": HARNESS, "fuel.js": FUEL, "bundle.json": { json: config } },
+    modules: {
+      ...modules,
+      ...Object.fromEntries(libraries.map((name) => [libraryModule(name), libraryText(name)])),
+      "harness.js": HARNESS,
+      "fuel.js": FUEL,
+      "bundle.json": { json: config },
+    },
     env: {},
     globalOutbound: null,
     limits: { cpuMs: CPU_LIMIT_MS, subRequests: 0 },
   };
+}
+
+function libraryText(name: string): string {
+  const text = LIBRARY_TEXTS[name];
+  if (text === undefined) throw new Error(`this version has no library "${name}": publish the scripts again`);
+  return text;
+}
+
+/** What is sealed is of no use in there. */
+function withoutSealed<S extends { credentials?: unknown }>({ credentials: _, ...script }: S): Omit<S, "credentials"> {
+  return script;
 }

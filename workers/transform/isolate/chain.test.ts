@@ -3,34 +3,23 @@ import type { Event } from "../../../shared/event.ts";
 import type { Filter } from "../../../shared/filter.ts";
 import type { RunResult } from "../../../shared/sandbox-api.ts";
 import { anEvent } from "../../../shared/testing/builders.ts";
-import { compileScript } from "../compile.ts";
+import { injectFuel } from "../fuel.ts";
+import { chainOf as chainFrom, runChain } from "../testing/chain-of.ts";
 import { evaluate } from "../testing/evaluate.ts";
-import { Chain, DEFAULT_CHAIN_LIMITS, type Skips } from "./chain.ts";
-import { drain, emptiedAt, refill } from "./fuel-tank.ts";
+import { type Chain, DEFAULT_CHAIN_LIMITS, type Skips } from "./chain.ts";
+import { refill } from "./fuel-tank.ts";
 
 const UUID = "01890a5d-ac96-774b-bcce-b302099a8057";
-const limits = { eventSteps: 1_000, batchSteps: 10_000, loadSteps: 1_000, outputs: 5, outputChars: 100_000 };
 
 /** A chain of scripts, each given as the body of `transform(event, ctx)`, or as a whole module. */
 function chainOf(codes: string[], filters: Record<string, Filter> = {}, inputs: Record<string, unknown> = {}): Chain {
-  const scripts = codes.map((code, i) => {
-    const source = code.includes("export ") ? code : `export function transform(event, ctx) {\n${code}\n}`;
-    const compiled = compileScript({ id: `s${i}`, code: source, filename: "a.js" });
-    return { id: `s${i}`, module: `script-${i}.js`, inputs, load: async () => evaluate(compiled, "transform") };
-  });
-  return new Chain({ team: "acme", scripts, filters, tank: { refill, drain, emptiedAt }, limits });
+  return chainFrom({ scripts: codes.map((code) => ({ code, inputs })), filters });
 }
 
 async function run(chain: Chain, events: unknown[], skips?: Skips): Promise<{ result: RunResult; events: Event[] }> {
-  const { result, lines } = await chain.run(events.map((event) => JSON.stringify(event)).join("\n"), skips);
-  const parsed =
-    lines === ""
-      ? []
-      : lines
-          .slice(1)
-          .split("\n")
-          .map((line) => JSON.parse(line) as Event);
-  return { result, events: parsed };
+  const { result, ...rest } = await runChain(chain, events, skips);
+  delete result.use;
+  return { result, ...rest };
 }
 
 async function runOne(code: string, event = anEvent(), inputs = {}) {
@@ -74,17 +63,17 @@ describe("a chain", () => {
     const line = '{"uuid":"x", "event":"a","distinct_id":"d","properties":{}}';
     expect(await chainOf([]).run(line)).toEqual({
       result: { sources: null, dropped: [], matches: {}, errors: [] },
-      lines: `\n${line}`,
+      lines: [line],
     });
     const filtered = await chainOf([], { hook: { event: { eq: "a" } }, none: { any: [] } }).run(line);
-    expect(filtered.lines).toBe(`\n${line}`);
+    expect(filtered.lines).toEqual([line]);
     expect(filtered.result.matches).toEqual({ hook: [0], none: [] });
   });
 
   it("runs an empty batch", async () => {
     expect(await chainOf(["return event;"]).run("")).toEqual({
       result: { sources: null, dropped: [], matches: {}, errors: [] },
-      lines: "",
+      lines: [],
     });
   });
 
@@ -352,7 +341,7 @@ describe("step by step", () => {
     const chain = chainOf(codes, { all: { all: [] } });
     const first = await chain.step(0, 4, [JSON.stringify(anEvent())], false);
     const second = await chain.step(1, 4, first.lines, false);
-    expect(second.lines.map((line) => `\n${line}`).join("")).toBe(whole.lines);
+    expect(second.lines).toEqual(whole.lines);
     expect(second.errors).toEqual([{ ...whole.result.errors[0], index: 4 }]);
     expect(chain.match(second.lines)).toEqual({ all: [0, 1] });
   });
@@ -369,10 +358,7 @@ describe("the default limits", () => {
     const { eventSteps, batchSteps } = DEFAULT_CHAIN_LIMITS;
     const code =
       "let s = 0; for (const k of Object.keys(event)) s += k.length; while (true) { s = (s * 31 + event.event.length) | 0; }";
-    const { transform } = evaluate(
-      compileScript({ id: "a", code: `export function transform(event) { ${code} }` }),
-      "transform",
-    );
+    const { transform } = evaluate(injectFuel(`export function transform(event) { ${code} }`), "transform");
     const event = anEvent();
     const started = performance.now();
     for (let spent = 0; spent < batchSteps; spent += eventSteps) {

@@ -1,30 +1,31 @@
 /**
- * Runs a team's chain of scripts over a batch, inside the isolate.
+ * Runs a team's scripts over a batch, inside the isolate: the chain, then the destinations' own.
  *
- * Invariants: 3 (order of events is kept; one event passes the whole chain before the next one starts), 7 (the first output of
- * an event keeps its uuid, further ones get one derived from it). Every input is accounted for: it gives lines or is dropped.
- * A script that fails is as if it had not run on that event, except for its id in `$transformations_failed`.
+ * Invariants: 3 (order of events is kept: what a batch becomes stands in the order of its inputs, whatever a `transformBatch`
+ * sorts), 5 (every input is accounted for once: it gives lines, is dropped, or is quarantined), 7 (the first output of an event
+ * keeps its uuid, further ones get one derived from it). A script that fails is as if it had not run on that event, except for
+ * what its error policy makes of the event.
  *
  * An event stands as an object and as its JSON text, made once after every script: the text is the output line, proves that
  * the event can be serialised while its script can still be blamed, and is what the event is rebuilt from after a failure.
+ *
+ * Events pass the chain depth first, one after the other. Where a script takes whole batches they pass it stage by stage instead
+ * (#stage): between stages a line stands for its event, because a script may hold on to the objects that it returned.
+ *
+ * A destination's script runs when its input has passed the chain, each on an event parsed anew from the line.
  * What the harness needs of the language is captured before any script runs.
  */
 import type { Event } from "../../../shared/event.ts";
 import { compileFilter, type Filter, type FilterTest } from "../../../shared/filter.ts";
-import type { RunResult, ScriptError, ScriptLog } from "../../../shared/sandbox-api.ts";
-import { deriveUuid } from "./derive-uuid.ts";
-import { describeError, lineOf } from "./describe-error.ts";
-import { ErrorBook } from "./error-book.ts";
-import { asEvent, asLine, type Identity, OutputError } from "./output.ts";
-import { Logs } from "./script-logs.ts";
+import type { OwnShare, RunResult, ScriptError, ScriptLog, ScriptUse } from "../../../shared/sandbox-api.ts";
+import { DestinationShare, type ShaperPolicy } from "./destination-share.ts";
+import { Journal } from "./journal.ts";
+import { credentialRedactor } from "./redact-credentials.ts";
+import { Failure, type Item, type Outcome, type Output, Script, type ScriptSource } from "./script.ts";
 
 const { parse, stringify } = JSON;
 const { isArray } = Array;
-const { freeze } = Object;
-const { min } = Math;
-const { then } = Promise.prototype;
-const { apply } = Reflect;
-const ignore = () => undefined;
+const { ceil, max } = Math;
 
 /** Where a script's own steps are counted (fuel-tank.ts). */
 export interface Tank {
@@ -42,7 +43,7 @@ export interface ChainLimits {
   loadSteps: number;
   /** Events that one event may become. */
   outputs: number;
-  /** Characters of what one event may become, and beyond which a batch ends early. */
+  /** Characters of what one event may become, destinations' own lines included, and beyond which a batch ends early. */
   outputChars: number;
 }
 
@@ -56,17 +57,22 @@ export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
   outputChars: 5_000_000,
 };
 
-export interface ChainScript {
-  id: string;
-  module: string;
-  inputs: Record<string, unknown>;
-  /** Evaluates the module; its exports. */
-  load(): Promise<Record<string, unknown>>;
+export interface ChainScript extends ScriptSource {
+  on_error: "pass" | "drop" | "quarantine";
+  /** Runs on events of this source only. */
+  source?: string;
+}
+
+export interface ChainShaper extends ScriptSource {
+  destination: string;
+  on_error: ShaperPolicy;
 }
 
 export interface ChainOptions {
   team: string;
   scripts: ChainScript[];
+  /** Destinations' own scripts. */
+  shapers?: ChainShaper[];
   filters: Record<string, Filter>;
   tank: Tank;
   limits?: ChainLimits;
@@ -80,266 +86,480 @@ export interface Skips {
 
 export interface ChainOutput {
   result: RunResult;
-  /** The events, a newline before each. */
-  lines: string;
+  /** The events, then the destinations' own lines. */
+  lines: string[];
 }
 
+/** Careful mode: what one step gave. */
 export interface StepOutput {
   lines: string[];
+  /** The input goes to the quarantine. Absent: it does not. */
+  quarantined?: Halt;
   errors: ScriptError[];
   logs: ScriptLog[];
 }
 
-interface Context {
-  readonly team: string;
-  readonly inputs: Record<string, unknown>;
-  readonly geo: Event["geo"];
-  readonly log: (...values: unknown[]) => void;
+/** Careful mode: what a destination's own script made of one input's lines. */
+export interface ShapeOutput {
+  lines: string[];
+  share: OwnShare;
+  errors: ScriptError[];
+  logs: ScriptLog[];
 }
 
-interface Loaded {
-  id: string;
-  module: string;
-  load(): Promise<Record<string, unknown>>;
-  inputs: Record<string, unknown>;
-  /** Null until it has loaded, and where it cannot. */
-  run: ((event: Event, context: Context) => unknown) | null;
-  failure: string | null;
-  stepsLeft: number;
+/** Why an input goes to the quarantine. */
+interface Halt {
+  script: string;
+  message: string;
 }
 
-interface Output {
-  event: Event;
-  line: string;
+interface Link {
+  script: Script;
+  policy: ChainScript["on_error"];
+  source: string | undefined;
+  /** In this batch. */
+  isSkipped: boolean;
+}
+
+interface Shaper {
+  destination: string;
+  script: Script;
+  policy: ShaperPolicy;
+  /** Position of the destination's filter; -1 where it takes everything. */
+  filter: number;
+  isSkipped: boolean;
+  share: DestinationShare;
 }
 
 /** A run in progress. */
 interface Batch {
-  errors: ErrorBook;
-  logs: Logs;
   skips: Skips;
+  /** Inputs looked at. */
+  ran: number;
+  lines: string[];
+  /** Of all lines, the destinations' own included. */
+  chars: number;
   sources: number[];
   dropped: number[];
+  quarantined: NonNullable<RunResult["quarantined"]>;
   matches: number[][];
-  lines: string;
 }
 
 const NO_SKIPS: Skips = { scripts: new Set(), events: new Map() };
+/** Names the restrictions among scripts: capture has marked the event. */
+const RESTRICTION = "restriction";
+const MARK = '"quarantine":';
+const SKIPPED = "was not run: the sandbox had to be stopped while it ran";
+/** Above the positions of any chain. */
+const SHAPER_SALT = 0x7fff;
 
 export class Chain {
-  readonly #team: string;
-  readonly #scripts: Loaded[];
+  readonly #links: Link[];
+  readonly #shapers: Shaper[];
   readonly #destinations: string[];
   readonly #tests: FilterTest[];
-  readonly #tank: Tank;
   readonly #limits: ChainLimits;
-  readonly #log: (...values: unknown[]) => void;
-  #batch: Batch = newBatch(NO_SKIPS);
-  #index = 0;
-  #running = "";
+  readonly #journal: Journal;
+  #batch: Batch = newBatch(NO_SKIPS, 0);
+  /** Set while the input that is looked at goes to the quarantine. */
+  #halt: Halt | null = null;
+  /** Characters that the input may still become. */
+  #room = 0;
 
-  constructor(options: ChainOptions) {
-    this.#team = options.team;
-    this.#tank = options.tank;
-    this.#limits = options.limits ?? DEFAULT_CHAIN_LIMITS;
-    this.#scripts = options.scripts.map((script) => ({
-      ...script,
-      inputs: deepFreeze(parse(stringify(script.inputs)) as Record<string, unknown>),
-      run: null,
-      failure: null,
-      stepsLeft: 0,
+  constructor({ team, scripts, shapers = [], filters, tank, limits = DEFAULT_CHAIN_LIMITS }: ChainOptions) {
+    this.#limits = limits;
+    this.#journal = new Journal(
+      credentialRedactor([...scripts, ...shapers].map(({ credentials = {} }) => credentials)),
+    );
+    const options = { team, tank, limits, journal: this.#journal };
+    this.#destinations = Object.keys(filters);
+    this.#tests = Object.values(filters).map(compileFilter);
+    this.#links = scripts.map((source, position) => ({
+      script: new Script(source, { ...options, salt: position, shapes: false }),
+      policy: source.on_error,
+      source: source.source,
+      isSkipped: false,
     }));
-    this.#destinations = Object.keys(options.filters);
-    this.#tests = Object.values(options.filters).map(compileFilter);
-    this.#log = (...values) => this.#batch.logs.add(this.#running, this.#index, values);
+    this.#shapers = shapers.map((source) => ({
+      destination: source.destination,
+      script: new Script(source, { ...options, salt: SHAPER_SALT, shapes: true }),
+      policy: source.on_error,
+      filter: this.#destinations.indexOf(source.destination),
+      isSkipped: false,
+      share: new DestinationShare(),
+    }));
   }
 
   /** `ctx.log`, also for `console`. */
   get log(): (...values: unknown[]) => void {
-    return this.#log;
+    return this.#journal.log;
   }
 
   /** Runs NDJSON through the chain. */
   async run(text: string, skips: Skips = NO_SKIPS): Promise<ChainOutput> {
-    for (const script of this.#scripts) if (!skips.scripts.has(script.id)) await this.#load(script);
-    const batch = this.#begin(skips);
+    for (const { script } of [...this.#links, ...this.#shapers]) if (!skips.scripts.has(script.id)) await script.load();
     const lines = text === "" ? [] : text.split("\n");
-    const parsed = this.#scripts.length > 0 || this.#tests.length > 0;
-    let ran = 0;
-    for (let i = 0; i < lines.length && batch.lines.length <= this.#limits.outputChars; i++) {
-      ran = i + 1;
-      const line = lines[i] as string;
-      this.#index = i;
-      if (!parsed) {
-        batch.lines += `\n${line}`;
-        continue;
-      }
-      const before = batch.sources.length;
-      this.#pass(0, parse(line) as Event, line);
-      if (batch.sources.length === before) batch.dropped.push(i);
-    }
-    const result: RunResult = {
-      sources: parsed && !isEachOnce(batch.sources, ran) ? batch.sources : null,
-      dropped: batch.dropped,
-      matches: this.#matches(batch),
-      errors: batch.errors.list(),
-    };
-    if (ran < lines.length) result.ran = ran;
-    if (batch.logs.list.length > 0) result.logs = batch.logs.list;
-    return { result, lines: batch.lines };
+    const isStaged = [...this.#links, ...this.#shapers].some(({ script }) => script.isBatch);
+    if (!isStaged) this.#runEach(lines, skips);
+    // What has become too much for one answer starts again with half of the events.
+    else for (let count = lines.length; !this.#runStaged(lines, count, skips); ) count = ceil(count / 2);
+    return this.#answer(lines.length);
   }
 
   /** Careful mode: one script on what has become of one event. `mark` applies its error policy instead of running it. */
   async step(script: number, index: number, lines: string[], mark: boolean): Promise<StepOutput> {
-    const loaded = this.#scripts[script];
-    if (loaded === undefined) throw new Error(`the bundle has no script ${script}`);
-    if (!mark) await this.#load(loaded);
-    const batch = this.#begin(NO_SKIPS);
-    this.#index = index;
+    const link = this.#links[script];
+    if (link === undefined) throw new Error(`the bundle has no script ${script}`);
+    if (!mark) await link.script.load();
+    this.#begin(NO_SKIPS);
+    this.#open(index, "");
     const out: string[] = [];
-    for (const line of lines) {
-      const outputs = mark ? failed(loaded.id, line) : this.#call(script, parse(line) as Event, line);
-      if (outputs === null) continue;
-      for (const output of isArray(outputs) ? outputs : [outputs]) out.push(output.line);
+    for (let i = 0; i < lines.length && this.#halt === null; i++) {
+      const line = lines[i] as string;
+      const event = parse(line) as Event;
+      for (const output of asArray(isFor(link, event) ? this.#run(link, event, line, mark) : { event, line })) {
+        this.#take(output.line);
+        out.push(output.line);
+      }
     }
-    return { lines: out, errors: batch.errors.list(), logs: batch.logs.list };
+    const { errors, logs } = this.#journal;
+    const step: StepOutput = { lines: out, errors: errors.list(), logs: logs.list };
+    return this.#halt === null ? step : { ...step, lines: [], quarantined: this.#halt };
   }
 
   /** Careful mode: which lines each filtered destination takes. */
   match(lines: string[]): Record<string, number[]> {
-    const batch = this.#begin(NO_SKIPS);
-    for (const line of lines) this.#emit({ event: parse(line) as Event, line });
-    return this.#matches(batch);
+    this.#begin(NO_SKIPS);
+    this.#room = Number.POSITIVE_INFINITY;
+    for (const line of lines) this.#emit(null, line);
+    return this.#matches();
+  }
+
+  /** Careful mode: one destination's script on those of an input's lines that it takes. */
+  async shape(shaper: number, index: number, lines: string[], mark: boolean, room: number): Promise<ShapeOutput> {
+    const found = this.#shapers[shaper];
+    if (found === undefined) throw new Error(`the bundle has no destination's script ${shaper}`);
+    if (!mark) await found.script.load();
+    this.#begin(NO_SKIPS);
+    this.#journal.index = index;
+    this.#room = room;
+    found.isSkipped = mark;
+    for (let position = 0; position < lines.length; position++) this.#shape(found, position, lines[position] as string);
+    const { errors, logs } = this.#journal;
+    const { share } = found;
+    return { lines: share.lines, share: share.read(), errors: errors.list(), logs: logs.list };
   }
 
   #begin(skips: Skips): Batch {
-    this.#batch = newBatch(skips);
-    for (let i = 0; i < this.#tests.length; i++) this.#batch.matches.push([]);
-    for (const script of this.#scripts) script.stepsLeft = this.#limits.batchSteps;
+    this.#journal.begin();
+    this.#batch = newBatch(skips, this.#tests.length);
+    for (const each of [...this.#links, ...this.#shapers]) {
+      each.script.begin();
+      each.isSkipped = skips.scripts.has(each.script.id);
+    }
+    for (const shaper of this.#shapers) shaper.share = new DestinationShare();
     return this.#batch;
   }
 
-  async #load(script: Loaded): Promise<void> {
-    if (script.run !== null || script.failure !== null) return;
-    this.#running = script.id;
-    this.#tank.refill(this.#limits.loadSteps);
-    try {
-      const { transform } = await script.load();
-      if (typeof transform === "function") script.run = transform as Loaded["run"];
-      else script.failure = `its export "transform" is a ${typeof transform}, not a function`;
-    } catch (error) {
-      script.failure = `does not load: ${this.#describe(error, script, this.#limits.loadSteps)}`;
-    } finally {
-      this.#tank.drain();
+  /** Event by event, depth first. Ends early where what they have become fills an answer. */
+  #runEach(lines: readonly string[], skips: Skips): void {
+    const batch = this.#begin(skips);
+    const isParsed = this.#links.length > 0 || this.#tests.length > 0 || this.#shapers.length > 0;
+    for (let i = 0; i < lines.length && batch.chars <= this.#limits.outputChars; i++) {
+      const line = lines[i] as string;
+      const start = this.#open(i, line);
+      if (!isParsed && !line.includes(MARK)) this.#emit(null, line);
+      else {
+        const event = parse(line) as Event;
+        this.#halt = restrictionOf(event);
+        if (this.#halt === null) this.#pass(0, event, line);
+      }
+      this.#close(start);
     }
   }
 
-  /** Sends an event through the scripts from `k` on, depth first. */
-  #pass(k: number, event: Event, line: string): void {
-    const script = this.#scripts[k];
-    if (script === undefined) {
-      this.#emit({ event, line });
+  /** Sends an event through the scripts from `k` on. `event`: null where it has to be parsed. */
+  #pass(k: number, event: Event | null, line: string): void {
+    const link = this.#links[k];
+    if (link === undefined) {
+      this.#emit(event, line);
       return;
     }
-    const outputs = this.#isSkipped(script.id) ? failed(script.id, line) : this.#call(k, event, line);
+    const given = event ?? (parse(line) as Event);
+    if (!isFor(link, given)) {
+      this.#pass(k + 1, given, line);
+      return;
+    }
+    const outputs = this.#run(link, given, line, this.#isSkipped(link));
     if (outputs === null) return;
     if (!isArray(outputs)) {
       this.#pass(k + 1, outputs.event, outputs.line);
       return;
     }
-    for (let i = 0; i < outputs.length; i++) {
+    for (let i = 0; i < outputs.length && this.#halt === null; i++) {
       const output = outputs[i] as Output;
       this.#pass(k + 1, output.event, output.line);
     }
   }
 
-  #isSkipped(id: string): boolean {
-    const { skips } = this.#batch;
-    return skips.scripts.has(id) || (skips.events.size > 0 && skips.events.get(this.#index)?.has(id) === true);
-  }
-
-  /** One script on one event. Null where it was dropped. */
-  #call(k: number, event: Event, line: string): Output | Output[] | null {
-    const script = this.#scripts[k] as Loaded;
-    const { run } = script;
-    if (run === null) return this.#fail(script, line, script.failure ?? "has not been loaded");
-    const budget = min(script.stepsLeft, this.#limits.eventSteps);
-    if (budget <= 0) return this.#fail(script, line, `used up the ${this.#limits.batchSteps} steps of a batch`);
-    const { uuid, timestamp, received_at, source, geo } = event;
-    const context: Context = { team: this.#team, inputs: script.inputs, geo, log: this.#log };
-    this.#running = script.id;
-    let outputs: Output | Output[] | null = null;
-    let failure: string | null = null;
-    this.#tank.refill(budget);
-    try {
-      outputs = this.#collect(run(event, context), { uuid, timestamp, received_at, source }, k, line.length);
-    } catch (error) {
-      failure = this.#describe(error, script, budget);
+  /** The first `count` events, script by script. False where they become too much for one answer, and are more than one. */
+  #runStaged(lines: readonly string[], count: number, skips: Skips): boolean {
+    const batch = this.#begin(skips);
+    const halts = new Map<number, Halt>();
+    let items: Item[] = [];
+    for (let at = 0; at < count; at++) {
+      const line = lines[at] as string;
+      const event = parse(line) as Event;
+      const halt = restrictionOf(event);
+      if (halt === null) items.push({ at, event, line });
+      else halts.set(at, halt);
     }
-    // A script may have caught what the tank threw: it is stopped all the same.
-    const dry = this.#tank.emptiedAt();
-    if (dry !== null) failure = this.#describe(dry, script, budget);
-    script.stepsLeft -= budget - this.#tank.drain();
-    return failure === null ? outputs : this.#fail(script, line, failure);
-  }
-
-  #collect(returned: unknown, identity: Identity, k: number, length: number): Output | Output[] | null {
-    if (returned === null || returned === undefined) return null;
-    if (!isArray(returned)) {
-      refusePromise(returned);
-      const event = asEvent(returned, identity);
-      return { event, line: asLine(event, length) };
+    for (const link of this.#links) {
+      const next = this.#stage(link, items, halts);
+      if (next === null && count > 1) return false;
+      if (next === null) halts.set(0, this.#overflow());
+      items = next ?? [];
     }
-    if (returned.length > this.#limits.outputs) {
-      throw new OutputError(`returned ${returned.length} events: at most ${this.#limits.outputs} are possible`);
-    }
-    const outputs: Output[] = [];
-    let chars = 0;
-    for (let i = 0; i < returned.length; i++) {
-      const item: unknown = returned[i];
-      if (item === null || item === undefined) continue;
-      const position = outputs.length;
-      const uuid = position === 0 ? identity.uuid : deriveUuid(identity.uuid, k, position);
-      const line = asLine(asEvent(item, { ...identity, uuid }), length);
-      chars += line.length;
-      if (chars > this.#limits.outputChars) {
-        throw new OutputError(`returned events of more than ${this.#limits.outputChars} characters together`);
+    let next = 0;
+    for (let at = 0; at < count; at++) {
+      const start = this.#open(at, lines[at] as string);
+      this.#halt = halts.get(at) ?? null;
+      for (; items[next]?.at === at; next++) {
+        const { event, line } = items[next] as Item;
+        if (this.#halt === null) this.#emit(event, line);
       }
-      // The same object twice is two events: from here on each is what its own line says.
-      outputs.push({ event: parse(line) as Event, line });
+      this.#close(start);
     }
-    return outputs.length === 0 ? null : outputs;
+    for (const shaper of this.#shapers) if (shaper.script.isBatch) this.#shapeAll(shaper, count);
+    return count <= 1 || batch.chars <= this.#limits.outputChars;
   }
 
-  #describe(error: unknown, script: Loaded, budget: number): string {
-    const dry = this.#tank.emptiedAt();
-    if (dry === null) return error instanceof OutputError ? error.message : describeError(error, script.module);
-    const line = lineOf(dry, script.module);
-    return `ran out of fuel after ${budget} steps: it loops for ever or does too much${line === null ? "" : ` (line ${line})`}`;
+  /** One script on all events. Null where they become too much for one answer. */
+  #stage(link: Link, items: readonly Item[], halts: Map<number, Halt>): Item[] | null {
+    // Before anything runs: a script may change what the source is told by.
+    const runs = items.map((item) => this.#isRun(link, item));
+    const together = link.script.isBatch ? callTogether(link.script, items, runs) : [];
+    if (together === null) return null;
+    const staged: Item[] = [];
+    let [chars, used] = [0, 0];
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i] as Item;
+      const { at, line } = item;
+      const event = item.event as Event;
+      if (runs[i] === "pass") {
+        staged.push(item);
+        continue;
+      }
+      this.#journal.index = at;
+      this.#halt = null;
+      let outcome: Outcome = new Failure(SKIPPED);
+      if (runs[i] === "run")
+        outcome = link.script.isBatch ? (together[used++] as Outcome) : link.script.call(event, line);
+      for (const output of asArray(this.#settle(link, line, outcome))) {
+        chars += output.line.length;
+        staged.push({ at, event: output.event === event ? event : null, line: output.line });
+      }
+      if (this.#halt !== null && !halts.has(at)) halts.set(at, this.#halt);
+      if (chars > this.#limits.outputChars) return null;
+    }
+    this.#halt = null;
+    return halts.size === 0 ? staged : staged.filter(({ at }) => !halts.has(at));
   }
 
-  #fail(script: Loaded, line: string, message: string): Output {
-    this.#batch.errors.add(script.id, message, this.#index);
-    return failed(script.id, line);
+  /** Whether the script runs on an item, which it parses. */
+  #isRun(link: Link, item: Item): "run" | "skip" | "pass" {
+    this.#journal.index = item.at;
+    item.event ??= parse(item.line) as Event;
+    if (!isFor(link, item.event)) return "pass";
+    return this.#isSkipped(link) ? "skip" : "run";
   }
 
-  #emit({ event, line }: Output): void {
+  #isSkipped({ script, isSkipped }: Link | Shaper): boolean {
+    const { events } = this.#batch.skips;
+    return isSkipped || (events.size > 0 && events.get(this.#journal.index)?.has(script.id) === true);
+  }
+
+  #run(link: Link, event: Event, line: string, isSkipped: boolean): Output | Output[] | null {
+    return this.#settle(link, line, isSkipped ? new Failure(SKIPPED) : link.script.call(event, line));
+  }
+
+  /** What becomes of an event that a script has run on, or has failed on: null where it ends here. */
+  #settle({ script, policy }: Link, line: string, outcome: Outcome): Output | Output[] | null {
+    if (!(outcome instanceof Failure)) return outcome;
+    if (policy === "pass") return marked(script.id, line);
+    if (policy === "quarantine") this.#halt = { script: script.id, message: outcome.message };
+    return null;
+  }
+
+  /** An input's turn. Returns where its lines start. */
+  #open(index: number, line: string): number {
+    this.#journal.index = index;
+    this.#room = max(this.#limits.outputChars, line.length);
+    this.#halt = null;
+    return this.#batch.lines.length;
+  }
+
+  /** The input has passed the chain. */
+  #close(start: number): void {
     const batch = this.#batch;
-    const position = batch.sources.length;
-    batch.sources[position] = this.#index;
-    batch.lines += `\n${line}`;
-    for (let i = 0; i < this.#tests.length; i++) {
-      if (takes(this.#tests[i] as FilterTest, event, line)) (batch.matches[i] as number[]).push(position);
+    const { index } = this.#journal;
+    batch.ran = index + 1;
+    if (this.#halt !== null) {
+      this.#takeBack(start);
+      batch.quarantined.push({ index, ...this.#halt });
+    } else if (batch.lines.length === start) {
+      batch.dropped.push(index);
+    } else {
+      for (let i = 0; i < this.#shapers.length; i++) {
+        const shaper = this.#shapers[i] as Shaper;
+        if (!shaper.script.isBatch) this.#shapeFrom(shaper, start);
+      }
     }
   }
 
-  #matches(batch: Batch): Record<string, number[]> {
-    return Object.fromEntries(this.#destinations.map((id, i) => [id, batch.matches[i] ?? []]));
+  #emit(event: Event | null, line: string): void {
+    const batch = this.#batch;
+    const position = batch.lines.length;
+    this.#take(line);
+    batch.chars += line.length + 1;
+    batch.lines.push(line);
+    batch.sources.push(this.#journal.index);
+    if (this.#tests.length === 0) return;
+    const given = event ?? (parse(line) as Event);
+    for (let i = 0; i < this.#tests.length; i++) {
+      if (takes(this.#tests[i] as FilterTest, given, line)) (batch.matches[i] as number[]).push(position);
+    }
+  }
+
+  /** A line of the input takes room. */
+  #take(line: string): void {
+    this.#room -= line.length;
+    if (this.#room < 0) this.#halt ??= this.#overflow();
+  }
+
+  /** To the quarantine, whatever the policy: on any other way the event would miss some of its scripts. */
+  #overflow(): Halt {
+    const script = this.#journal.running;
+    const message = `made more than ${this.#limits.outputChars} characters of one event`;
+    this.#journal.errors.add(script, { message, stack: [] }, this.#journal.index);
+    return { script, message };
+  }
+
+  /** Takes back the lines from `start` on, all of the input that is looked at. */
+  #takeBack(start: number): void {
+    const batch = this.#batch;
+    for (let i = start; i < batch.lines.length; i++) batch.chars -= (batch.lines[i] as string).length + 1;
+    batch.lines.length = start;
+    batch.sources.length = start;
+    for (const matches of batch.matches) while ((matches.at(-1) ?? -1) >= start) matches.pop();
+  }
+
+  /** A destination's script on the lines from `start` on that the destination takes. */
+  #shapeFrom(shaper: Shaper, start: number): void {
+    const { lines, matches } = this.#batch;
+    const taken = matches[shaper.filter];
+    if (taken === undefined) {
+      for (let position = start; position < lines.length; position++) {
+        this.#shape(shaper, position, lines[position] as string);
+      }
+      return;
+    }
+    let first = taken.length;
+    while (first > 0 && (taken[first - 1] as number) >= start) first--;
+    for (let i = first; i < taken.length; i++) {
+      const position = taken[i] as number;
+      this.#shape(shaper, position, lines[position] as string);
+    }
+  }
+
+  #shape(shaper: Shaper, position: number, line: string): void {
+    const isSkipped = this.#isSkipped(shaper);
+    this.#place(
+      shaper,
+      position,
+      line,
+      isSkipped ? new Failure(SKIPPED) : shaper.script.call(parse(line) as Event, line),
+    );
+  }
+
+  #place({ share, script, policy }: Shaper, position: number, line: string, outcome: Outcome): void {
+    const chars = share.add(position, line, outcome, policy, this.#room);
+    if (chars < 0) {
+      const message = `dropped an event here: what becomes of one event may have ${this.#limits.outputChars} characters together`;
+      this.#journal.errors.add(script.id, { message, stack: [] }, this.#journal.index);
+      return;
+    }
+    this.#room -= chars;
+    this.#batch.chars += chars;
+  }
+
+  /** A destination's `transformBatch` on every line that the destination takes. */
+  #shapeAll(shaper: Shaper, count: number): void {
+    const { lines, sources, matches, chars } = this.#batch;
+    const positions = matches[shaper.filter] ?? lines.map((_, position) => position);
+    const items = positions.map((p) => ({ at: sources[p] as number, event: null, line: lines[p] as string }));
+    // One event alone has to fit; of several that do not, fewer are run.
+    this.#room = count > 1 ? Number.POSITIVE_INFINITY : max(0, this.#limits.outputChars - chars);
+    const given = items.filter(({ at }) => {
+      this.#journal.index = at;
+      return !this.#isSkipped(shaper);
+    });
+    const outcomes = given.length === 0 ? [] : shaper.script.callBatch(given);
+    if (outcomes === null && count > 1) {
+      this.#batch.chars = Number.POSITIVE_INFINITY;
+      return;
+    }
+    let used = 0;
+    for (let i = 0; i < items.length; i++) {
+      const { at, line } = items[i] as Item;
+      this.#journal.index = at;
+      const position = positions[i] as number;
+      if (outcomes === null || this.#isSkipped(shaper)) this.#shape(shaper, position, line);
+      else this.#place(shaper, position, line, outcomes[used++] as Outcome);
+    }
+  }
+
+  #answer(count: number): ChainOutput {
+    const { ran, lines, sources, dropped, quarantined } = this.#batch;
+    const { errors, logs } = this.#journal;
+    const result: RunResult = {
+      sources: isEachOnce(sources, ran) ? null : sources,
+      dropped,
+      matches: this.#matches(),
+      errors: errors.list(),
+    };
+    if (ran < count) result.ran = ran;
+    if (quarantined.length > 0) result.quarantined = quarantined;
+    if (logs.list.length > 0) result.logs = logs.list;
+    const use = [...this.#links, ...this.#shapers].map(({ script }) => script.use).filter(isUse);
+    if (use.length > 0) result.use = use;
+    if (this.#shapers.length === 0) return { result, lines };
+    result.own = Object.fromEntries(this.#shapers.map(({ destination, share }) => [destination, share.read()]));
+    return { result, lines: lines.concat(...this.#shapers.map(({ share }) => share.lines)) };
+  }
+
+  #matches(): Record<string, number[]> {
+    return Object.fromEntries(this.#destinations.map((id, i) => [id, this.#batch.matches[i] ?? []]));
   }
 }
 
-function newBatch(skips: Skips): Batch {
-  return { errors: new ErrorBook(), logs: new Logs(), skips, sources: [], dropped: [], matches: [], lines: "" };
+function newBatch(skips: Skips, filters: number): Batch {
+  const matches = Array.from({ length: filters }, (): number[] => []);
+  return { skips, ran: 0, lines: [], chars: 0, sources: [], dropped: [], quarantined: [], matches };
+}
+
+function isFor({ source }: Link, event: Event): boolean {
+  return source === undefined || source === event.source;
+}
+
+function callTogether(script: Script, items: readonly Item[], runs: readonly string[]): Outcome[] | null {
+  const given = items.filter((_, i) => runs[i] === "run");
+  return given.length === 0 ? [] : script.callBatch(given);
+}
+
+/** Why an event that capture has marked goes to the quarantine. */
+export function restrictionOf({ quarantine }: Event): Halt | null {
+  return typeof quarantine === "string" ? { script: RESTRICTION, message: quarantine } : null;
 }
 
 function takes(test: FilterTest, event: Event, line: string): boolean {
@@ -352,30 +572,24 @@ function takes(test: FilterTest, event: Event, line: string): boolean {
 }
 
 /** The event as it stood, with the script's id in `$transformations_failed`. */
-function failed(id: string, line: string): Output {
+function marked(id: string, line: string): Output {
   const event = parse(line) as Event;
   const earlier: unknown = event.properties.$transformations_failed;
   event.properties.$transformations_failed = isArray(earlier) ? [...earlier, id] : [id];
   return { event, line: stringify(event) };
 }
 
-function refusePromise(returned: object): void {
-  if (typeof (returned as { then?: unknown }).then !== "function") return;
-  // Its rejection is of no interest to anybody.
-  if (returned instanceof Promise) apply(then, returned, [ignore, ignore]);
-  throw new OutputError("transform must be synchronous: it returned a promise");
+function asArray(outputs: Output | Output[] | null): Output[] {
+  if (outputs === null) return [];
+  return isArray(outputs) ? outputs : [outputs];
+}
+
+function isUse(use: ScriptUse | null): use is ScriptUse {
+  return use !== null;
 }
 
 function isEachOnce(sources: readonly number[], count: number): boolean {
   if (sources.length !== count) return false;
   for (let i = 0; i < count; i++) if (sources[i] !== i) return false;
   return true;
-}
-
-function deepFreeze<T>(value: T): T {
-  if (value !== null && typeof value === "object") {
-    for (const inner of Object.values(value)) deepFreeze(inner);
-    freeze(value);
-  }
-  return value;
 }

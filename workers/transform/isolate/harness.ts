@@ -2,25 +2,28 @@
 import { abortIsolate, WorkerEntrypoint } from "cloudflare:workers";
 import bundle from "headwater:bundle";
 import type { BatchSkips } from "../isolate-api.ts";
-import { Chain, type Skips, type StepOutput } from "./chain.ts";
+import { Chain, type ShapeOutput, type Skips, type StepOutput } from "./chain.ts";
 import { drain, emptiedAt, refill } from "./fuel-tank.ts";
 import { lockDown, pinIntrinsics } from "./lockdown.ts";
 
-const { team, scripts, filters } = bundle;
+const { team, scripts, shapers, filters, credentials } = bundle;
 const { stringify } = JSON;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 const chain = new Chain({
   team,
-  scripts: scripts.map(({ id, module, inputs }) => {
-    // A plain name: a template would have the bundler look for files that match it.
-    const specifier = "./".concat(module);
-    return { id, module, inputs, load: () => import(specifier) };
-  }),
+  scripts: scripts.map((script) => ({ ...script, ...sourceOf(script) })),
+  shapers: Object.entries(shapers).map(([destination, script]) => ({ ...script, ...sourceOf(script), destination })),
   filters,
   tank: { refill, drain, emptiedAt },
 });
+
+function sourceOf({ id, module }: { id: string; module: string }) {
+  // A plain name: a template would have the bundler look for files that match it.
+  const specifier = "./".concat(module);
+  return { credentials: credentials[id] ?? {}, load: () => import(specifier) };
+}
 
 lockDown(globalThis);
 pinIntrinsics();
@@ -34,14 +37,19 @@ export default class Harness extends WorkerEntrypoint {
     return true;
   }
 
-  /** NDJSON in; out: the RunResult line, then the events. */
+  /** NDJSON in; out: the RunResult line, then the events, then the destinations' own lines. */
   async run(events: Uint8Array, skips: BatchSkips): Promise<Uint8Array> {
     const { result, lines } = await chain.run(decoder.decode(events), asSkips(skips));
-    return encoder.encode(stringify(result) + lines);
+    lines.unshift(stringify(result));
+    return encoder.encode(lines.join("\n"));
   }
 
   step(script: number, index: number, lines: string[], mark: boolean): Promise<StepOutput> {
     return chain.step(script, index, lines, mark);
+  }
+
+  shape(shaper: number, index: number, lines: string[], mark: boolean, room: number): Promise<ShapeOutput> {
+    return chain.shape(shaper, index, lines, mark, room);
   }
 
   match(lines: string[]): Record<string, number[]> {

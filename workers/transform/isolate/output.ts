@@ -1,4 +1,5 @@
 import type { Event } from "../../../shared/event.ts";
+import type { ShapedEvent } from "../../../shared/sandbox-api.ts";
 
 /** As capture has it. */
 const DISTINCT_ID_MAX_CHARS = 200;
@@ -13,12 +14,18 @@ const { isFinite: isDate } = Number;
 const { isArray } = Array;
 const { stringify } = JSON;
 
-/** What a script may not change, as it stood before it ran. */
+/** What a script may not change, and what is asked for afterwards, as it stood before it ran. */
 export interface Identity {
   uuid: string;
+  event: string;
+  distinct_id: string;
   timestamp: string;
   received_at: string;
   source: string;
+}
+
+export function identityOf({ uuid, event, distinct_id, timestamp, received_at, source }: Event): Identity {
+  return { uuid, event, distinct_id, timestamp, received_at, source };
 }
 
 /**
@@ -44,11 +51,17 @@ export function asEvent(output: unknown, identity: Identity): Event {
   if (event.uuid !== identity.uuid) event.uuid = identity.uuid;
   if (event.received_at !== identity.received_at) event.received_at = identity.received_at;
   if (typeof event.source !== "string") event.source = identity.source;
+  // Deliver takes what stands there for checked.
+  if ("$request" in event) {
+    throw new OutputError(
+      'returned an event with "$request": a destination\'s script shapes a request by returning no event',
+    );
+  }
   return event;
 }
 
 /** The event as a line. `before` is its length before the script ran: only what grew can be too long. */
-export function asLine(event: Event, before: number): string {
+export function asLine(event: Event | ShapedEvent, before: number): string {
   const line: unknown = stringify(event);
   // A toJSON of the script's may have made anything of it.
   if (typeof line !== "string" || line[0] !== "{")
@@ -67,7 +80,7 @@ function checkedTimestamp(timestamp: unknown, identity: Identity): string {
   return timestamp;
 }
 
-function isRecord(value: unknown): boolean {
+export function isRecord(value: unknown): boolean {
   return value !== null && typeof value === "object" && !isArray(value);
 }
 
