@@ -5,10 +5,19 @@
  * Wrappers and what is put around authored modules are our own text: no fuel is put into them.
  */
 import type { Program } from "acorn";
-import type { Fail } from "../script-compile-error.ts";
+import type { Note } from "../script-compile-error.ts";
+import { posthog } from "./posthog-dialect.ts";
+import { rudderstack } from "./rudderstack-dialect.ts";
+
+/** The calls of a script that are made: for each event, or for a batch. */
+export type Entry = "transform" | "transformBatch";
 
 export interface Dialect {
   readonly name: "posthog" | "rudderstack";
+  /** What its wrapper exports. */
+  readonly entry: Entry;
+  /** Names of the global object that the frame binds, or that are spoken about by `checkDialect`. */
+  readonly bound: ReadonlySet<string>;
 }
 
 export interface Wrapper {
@@ -27,25 +36,41 @@ export interface Frame {
   libraries: string[];
 }
 
-/** Null for a script that is not in another product's dialect. `exportNames` is empty for CommonJS. */
-export function dialectOf(_exportNames: readonly string[], _program: Program): Dialect | null {
-  return null;
+/** Another name for what a script imports (`headwater:…` or a team module's id), or why it cannot. Null: as it is written. */
+export type Alias = string | { problem: string } | null;
+
+/** One file for each product. */
+export interface DialectKind {
+  /** Null for a script that is none of this product's. */
+  detect(exportNames: readonly string[], program: Program): Dialect | null;
+  check(program: Program, note: Note): void;
+  alias(specifier: string): Alias;
+  frame(program: Program): Frame;
+  wrap(dialect: Dialect, authored: string): Wrapper;
 }
 
-/** Reports, through `fail`, what the dialect knows and cannot work here: network, storage, … */
-export function checkDialect(_dialect: Dialect, _program: Program, _fail: Fail): void {}
+const KINDS: Readonly<Record<Dialect["name"], DialectKind>> = { posthog, rudderstack };
 
-/** Another name for what a script of this dialect imports (`headwater:…` or a team module's id); null: as it is written. */
-export function aliasOf(_dialect: Dialect, _specifier: string): string | null {
-  return null;
+/** Null for a script that is not in another product's dialect. `exportNames` is empty for CommonJS. */
+export function dialectOf(exportNames: readonly string[], program: Program): Dialect | null {
+  return posthog.detect(exportNames, program) ?? rudderstack.detect(exportNames, program);
+}
+
+/** Notes what the dialect knows and cannot work here: network, storage, … */
+export function checkDialect(dialect: Dialect, program: Program, note: Note): void {
+  KINDS[dialect.name].check(program, note);
+}
+
+export function aliasOf(dialect: Dialect, specifier: string): Alias {
+  return KINDS[dialect.name].alias(specifier);
 }
 
 /** What goes around the authored module, so that names which that product provides are bound. */
-export function frameFor(_dialect: Dialect, _program: Program): Frame {
-  return { before: "", after: "", libraries: [] };
+export function frameFor(dialect: Dialect, program: Program): Frame {
+  return KINDS[dialect.name].frame(program);
 }
 
 /** The entry of a script in this dialect. `authored`: the name of its module, such as `script-0.js`. */
-export function wrapperFor(dialect: Dialect, _authored: string): Wrapper {
-  throw new Error(`no wrapper for ${dialect.name}`);
+export function wrapperFor(dialect: Dialect, authored: string): Wrapper {
+  return KINDS[dialect.name].wrap(dialect, authored);
 }
