@@ -18,7 +18,7 @@ const workerd = (name: string, beside: () => Promise<Beside> = async () => []) =
   ],
   test: {
     name: `workerd:${name}`,
-    globalSetup: ["./scripts/build-isolate.mjs"],
+    globalSetup: ["./scripts/build-isolate.mjs", "./scripts/build-templates.mjs"],
     include: [`workers/${name}/**/*.workerd.test.ts`],
   },
 });
@@ -48,19 +48,35 @@ async function besideCapture(): Promise<Beside> {
   ];
 }
 
+/** The real sandbox, for the scripts of destinations. */
+async function besideDeliver(): Promise<Beside> {
+  const { outputFiles } = await build({
+    entryPoints: ["workers/transform/index.ts"],
+    ...{ bundle: true, format: "esm", target: "esnext", write: false, external: ["cloudflare:*", "node:*"] },
+  });
+  return [
+    {
+      ...{ modules: true, compatibilityDate: "2026-10-30", name: "headwater-transform" },
+      script: outputFiles[0]?.text ?? "",
+      workerLoaders: { LOADER: {} },
+    },
+  ];
+}
+
 export default defineConfig({
   test: {
     projects: [
       {
         test: {
           name: "node",
-          include: ["{shared,workers,runtime,scripts,bench,docs}/**/*.test.ts"],
+          globalSetup: ["./scripts/build-isolate.mjs", "./scripts/build-templates.mjs"],
+          include: ["{shared,workers,runtime,scripts,bench,docs,templates}/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "node_modules/**"],
         },
       },
       workerd("capture", besideCapture),
       workerd("transform"),
-      workerd("deliver"),
+      workerd("deliver", besideDeliver),
     ],
   },
 });

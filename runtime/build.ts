@@ -21,6 +21,7 @@ const INPUTS = [
   "workers",
   "shared",
   "scripts",
+  "templates",
   "wrangler.toml",
   "package-lock.json",
   "runtime/build.ts",

@@ -3,12 +3,12 @@
  * then to KV, then announced to the objects that exist. D1 is the truth; KV and the announcement may fail, which is reported as a
  * warning and mended by sending the document again.
  */
-import { type ConfigDocument, parseConfig, scriptsIn, type TeamConfig, tokensIn } from "../../shared/config.ts";
+import { type ConfigDocument, parseConfig, type TeamConfig, tokensIn } from "../../shared/config.ts";
 import { ConfigError, type ConfigProblem } from "../../shared/config-error.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import { logLine } from "../../shared/log.ts";
 import type { TeamSnapshot } from "../../shared/snapshot.ts";
-import { ScriptCompileError } from "../transform/script-compile-error.ts";
+import { compileProblems } from "./compile-problems.ts";
 import { compileSnapshot } from "./compile-snapshot.ts";
 import { type ConfigChange, diffConfig } from "./config-diff.ts";
 import type { NewVersion, SealedSecret, StoredTeam } from "./config-store.ts";
@@ -118,32 +118,11 @@ async function compileAll(
       const version = (stored.get(team.id)?.version ?? 0) + 1;
       snapshots.push(await compileSnapshot(team, version, deps.kinds, deps.compile, secretsOf(team)));
     } catch (error) {
-      problems.push(compileProblem(error, team, `teams[${index}]`));
+      problems.push(...compileProblems(error, team, `teams[${index}]`));
     }
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return snapshots;
-}
-
-function compileProblem(error: unknown, team: TeamConfig, path: string): ConfigProblem {
-  if (error instanceof ScriptCompileError) {
-    const { path: inTeam } = [...scriptsIn(team)].find(({ owner }) => owner === ownerOf(error.script)) ?? {};
-    // The first line says it all; the lines after it are the frame.
-    const [message = error.message] = error.message.split("\n", 1);
-    return {
-      path: `${path}.${inTeam ?? "modules"}.code`,
-      message,
-      ...(error.frame === "" ? {} : { frame: error.frame }),
-    };
-  }
-  if (error instanceof AppError)
-    return { path: `${path}.${error.field ?? ""}`.replace(/\.$/, ""), message: error.message };
-  throw error;
-}
-
-/** A script's id in a bundle is its owner's name; those of the chain go by their bare id. */
-function ownerOf(script: string): string {
-  return script.includes(":") ? script : `transformation:${script}`;
 }
 
 /** Refuses to take away a destination that events still wait for. A removed team's go on draining and need no leave. */

@@ -6,8 +6,10 @@ import { listDestinations } from "./api/destinations.ts";
 import { getFlow } from "./api/flow.ts";
 import { getHealth } from "./api/health.ts";
 import { getMetrics } from "./api/metrics.ts";
+import { discardQuarantine, listQuarantine, listSamples, replayQuarantine } from "./api/quarantine.ts";
 import type { Call } from "./api/request.ts";
 import { listTeams } from "./api/teams.ts";
+import { listTemplates } from "./api/templates.ts";
 import { testTransformation } from "./api/test-bench.ts";
 import { listTransformations } from "./api/transformations.ts";
 import { getVersion, listVersions, rollBack } from "./api/versions.ts";
@@ -30,6 +32,7 @@ const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/config", handler: getConfig },
   { method: "PUT", path: "/api/config", handler: putConfig },
   { method: "GET", path: "/api/teams", handler: listTeams },
+  { method: "GET", path: "/api/templates", handler: listTemplates },
   { method: "GET", path: "/api/teams/:team/flow", handler: getFlow },
   { method: "GET", path: "/api/teams/:team/destinations", handler: listDestinations },
   { method: "GET", path: "/api/teams/:team/transformations", handler: listTransformations },
@@ -39,6 +42,10 @@ const ROUTES: readonly Route[] = [
   { method: "POST", path: "/api/teams/:team/rollback", handler: rollBack },
   { method: "GET", path: "/api/teams/:team/dead-letters", handler: listDeadLetters },
   { method: "POST", path: "/api/teams/:team/dead-letters/replay", handler: replayDeadLetters },
+  { method: "GET", path: "/api/teams/:team/quarantine", handler: listQuarantine },
+  { method: "POST", path: "/api/teams/:team/quarantine/replay", handler: replayQuarantine },
+  { method: "POST", path: "/api/teams/:team/quarantine/discard", handler: discardQuarantine },
+  { method: "GET", path: "/api/teams/:team/samples", handler: listSamples },
   { method: "GET", path: "/metrics", handler: getMetrics },
 ];
 
