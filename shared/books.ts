@@ -1,6 +1,7 @@
 /**
  * The books of invariant 5, added up over the objects that hold a part of them.
- * An event is first in its lane, then in the outbox. What a lane has and an outbox has not taken yet is pending, and accepted.
+ * An event is first in its lane, then in the outbox. What a lane has and an outbox has not taken yet is pending, and accepted. What is in a
+ * lane's quarantine no outbox has been told of: it is dead at every destination, and dropped once it is discarded.
  */
 import type { LaneStatus } from "./lane-api.ts";
 import type { Book, OutboxStatus } from "./outbox-api.ts";
@@ -52,10 +53,13 @@ export function waitingInLanes(
   return waiting;
 }
 
-/** One destination's whole book: its outbox's, and what waits for it in the lanes. Ask the lanes before the outbox. */
+/** One destination's whole book: its outbox's, and what waits for it, or is kept from it, in the lanes. Ask the lanes before the outbox. */
 export function wholeBook(destination: string, lanes: readonly LaneStatus[], outbox: OutboxStatus | null): Book {
   const waiting = waitingInLanes(destination, lanes, outbox);
-  return addBooks(outbox?.book ?? EMPTY_BOOK, { ...EMPTY_BOOK, accepted: waiting, pending: waiting });
+  const dead = lanes.reduce((sum, { quarantined }) => sum + quarantined, 0);
+  const dropped = lanes.reduce((sum, { discarded }) => sum + discarded, 0);
+  const inLanes = { ...EMPTY_BOOK, accepted: waiting + dead + dropped, pending: waiting, dead, dropped };
+  return addBooks(outbox?.book ?? EMPTY_BOOK, inLanes);
 }
 
 function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {

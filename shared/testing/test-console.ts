@@ -4,7 +4,8 @@ import { createRouter } from "../../workers/console/router.ts";
 import { destinationKinds } from "../../workers/deliver/destinations/registry.ts";
 import { Vault } from "../../workers/deliver/vault.ts";
 import { compileBundle } from "../../workers/transform/compile.ts";
-import type { LaneStatus } from "../lane-api.ts";
+import type { Event } from "../event.ts";
+import type { LaneStatus, QuarantinedEvent, QuarantineQuery } from "../lane-api.ts";
 import type { Book, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, OutboxStatus } from "../outbox-api.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { type MemoryKv, memoryKv } from "./memory-kv.ts";
@@ -23,6 +24,10 @@ export interface TestConsole {
   lane(team: string, status: Partial<LaneStatus> & { lane: string }, failure?: Error): Promise<void>;
   /** Registers an outbox and what it answers; an Error is what it throws. */
   outbox(team: string, destination: string, status: Partial<OutboxStatus>, failure?: Error): Promise<void>;
+  /** Of each lane, newest first. */
+  samples: Map<string, Event[]>;
+  /** Of each lane, by id. */
+  quarantines: Map<string, QuarantinedEvent[]>;
   /** Asks with the admin token; an object is sent as JSON. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   deps: ConsoleDeps;
@@ -42,6 +47,8 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
   const calls: string[] = [];
   const lanes = new Map<string, LaneStatus | Error>();
   const outboxes = new Map<string, OutboxStatus | Error>();
+  const samples = new Map<string, Event[]>();
+  const quarantines = new Map<string, QuarantinedEvent[]>();
   const record = <T>(call: string, answer: T | Error): T => {
     calls.push(call);
     if (answer instanceof Error) throw answer;
@@ -66,6 +73,18 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
         wake: async () => {
           record(`wake ${lane}`, lanes.get(lane) ?? null);
         },
+        usage: async () => record<never>(`usage ${lane}`, new Error("the console never asks for it")),
+        samples: async (limit) => record(`samples ${lane} ${limit}`, (samples.get(lane) ?? []).slice(0, limit)),
+        quarantine: async ({ limit = 100, after = 0, ...selection }: QuarantineQuery) => {
+          const page = (quarantines.get(lane) ?? []).filter(({ id }) => id > after);
+          return record(`quarantine ${lane} ${JSON.stringify(selection)}`, {
+            quarantined: page.slice(0, limit),
+            total: quarantines.get(lane)?.length ?? 0,
+            next: page.length > limit ? (page[limit - 1]?.id ?? null) : null,
+          });
+        },
+        release: async (selection) => record(`release ${lane} ${JSON.stringify(selection)}`, { released: 2 }),
+        discard: async (selection) => record(`discard ${lane} ${JSON.stringify(selection)}`, { discarded: 1 }),
       }),
       outbox: (team, destination) => {
         const name = `${team}/${destination}`;
@@ -96,6 +115,8 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
     clock,
     calls,
     deps,
+    samples,
+    quarantines,
     lane: async (team, status, failure) => {
       await db.prepare("INSERT INTO lanes VALUES (?, ?)").bind(status.lane, team).run();
       lanes.set(status.lane, failure ?? aLaneStatus({ team, ...status }));

@@ -1,7 +1,17 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, systemClock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
-import type { LaneApi, LaneAppend, LaneAppended, LaneStatus } from "../../shared/lane-api.ts";
+import type { Event } from "../../shared/event.ts";
+import type {
+  DailyUsage,
+  LaneApi,
+  LaneAppend,
+  LaneAppended,
+  LaneStatus,
+  QuarantinePage,
+  QuarantineQuery,
+  QuarantineSelection,
+} from "../../shared/lane-api.ts";
 import { logLine } from "../../shared/log.ts";
 import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
 import type { SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
@@ -15,20 +25,30 @@ import type { CaptureEnv } from "./env.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { laneLimits } from "./lane-limits.ts";
 import { unresolvedToken } from "./lane-name.ts";
+import { laneStatus } from "./lane-status.ts";
 import { LaneStore } from "./lane-store.ts";
-import { KILLS_BEFORE_QUARANTINE, Pump } from "./pump.ts";
+import { Pump } from "./pump.ts";
+import { Quarantine } from "./quarantine.ts";
+import { QuarantineStore } from "./quarantine-store.ts";
+import { newestEvents } from "./samples.ts";
 import { runInSandbox } from "./sandbox-client.ts";
+import { ScriptHealth } from "./script-health.ts";
+import { ScriptStore } from "./script-store.ts";
 
 /** How long a busy lane sleeps at most if everything else that should wake it is lost. Armed once a busy period: each costs a write. */
 const SAFETY_ALARM_MS = 30_000;
 /** An append to an outbox is a commit, milliseconds; a busy machine may take a hundred times as long. */
 const OUTBOX_TIMEOUT_MS = 5_000;
 
+const turn = () => scheduler.wait(0);
+
 /** The shell of a lane: storage, timers and bindings around Lane (the log), Pump (what moves it) and Admission (fair shares). */
 export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   readonly #clock: Clock = systemClock;
   readonly #store: LaneStore;
   readonly #lane: Lane;
+  readonly #quarantine: Quarantine;
+  readonly #health: ScriptHealth;
   readonly #pump: Pump;
   readonly #admission: Admission;
   readonly #reader: SnapshotReader & { forget(): void };
@@ -39,20 +59,24 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
 
   constructor(ctx: DurableObjectState, env: CaptureEnv) {
     super(ctx, env);
-    this.#store = new LaneStore(objectSql(ctx.storage));
+    const sql = objectSql(ctx.storage);
+    this.#store = new LaneStore(sql);
     this.#name = this.#store.name("lane");
     this.#team = this.#store.name("team");
     const [seed] = crypto.getRandomValues(new Uint32Array(1));
     this.#lane = new Lane(this.#store, this.#clock, laneLimits(env), seed as number);
+    this.#quarantine = new Quarantine(this.#lane, new QuarantineStore(sql), this.#clock);
+    this.#health = new ScriptHealth(new ScriptStore(sql), this.#clock);
     this.#reader = createSnapshotReader({
       kv: env.SNAPSHOTS,
       db: env.DB,
       clock: this.#clock,
       ...snapshotTtl(env),
     });
-    this.#pump = new Pump(this.#lane, this.#store, {
+    this.#pump = new Pump(this.#lane, this.#quarantine, this.#health, {
       snapshot: () => this.#snapshot(),
-      run: (bundle, events, options) => runInSandbox(env.SANDBOX, bundle, events, options),
+      run: (bundle, events, options) =>
+        runInSandbox(env.SANDBOX, bundle, events, options, (sealed) => env.DELIVER.open(sealed)),
       append: (append) => this.#appendToOutbox(append),
       wait: async (ms, wake) => {
         this.#admission.progressed(0);
@@ -60,7 +84,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
         await (wake === undefined ? timer.done : Promise.race([timer.done, wake]));
         timer.cancel();
       },
-      turn: () => scheduler.wait(0),
+      turn,
       moved: (events) => this.#admission.progressed(events),
       clock: this.#clock,
       log: (record) => logLine({ lane: this.#name, team: this.#team, ...record }),
@@ -88,30 +112,35 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   }
 
   async status(): Promise<LaneStatus> {
-    const oldestAt = this.#lane.oldestAt();
-    const { backlog } = this.#lane;
-    const team = await this.#snapshot().catch(() => null);
-    const pending: Record<string, number> = {};
-    for (const { id } of team?.destinations ?? []) pending[id] = backlog;
-    for (const [id, through] of this.#lane.parked) pending[id] = this.#lane.nextSeq - 1 - through;
-    return {
-      lane: this.#name ?? "",
-      team: this.#team,
-      nextSeq: this.#lane.nextSeq,
-      accepted: this.#lane.nextSeq - 1,
-      duplicates: this.#lane.duplicates,
-      backlog,
-      backlogBytes: this.#lane.backlogBytes,
-      oldestAt: oldestAt === null ? null : new Date(oldestAt).toISOString(),
-      pending,
-      scripts: this.#store.scripts().map(({ script, kills, ...rest }) => ({
-        id: script,
-        kills,
-        ...rest,
-        quarantined: kills >= KILLS_BEFORE_QUARANTINE,
-      })),
-      trouble: this.#pump.trouble,
-    };
+    const snapshot = await this.#snapshot().catch(() => null);
+    return laneStatus({
+      ...{ name: this.#name, team: this.#team, snapshot, lane: this.#lane, quarantine: this.#quarantine },
+      ...{ health: this.#health, pump: this.#pump, refused: this.#store.refused() },
+    });
+  }
+
+  async samples(limit: number): Promise<Event[]> {
+    return newestEvents(this.#lane.newest(), limit);
+  }
+
+  async quarantine(query: QuarantineQuery): Promise<QuarantinePage> {
+    return this.#quarantine.page(query);
+  }
+
+  async release(selection: QuarantineSelection): Promise<{ released: number }> {
+    try {
+      return { released: await this.#quarantine.release(selection, turn) };
+    } finally {
+      this.#resume();
+    }
+  }
+
+  async discard(selection: QuarantineSelection): Promise<{ discarded: number }> {
+    return { discarded: this.#quarantine.discard(selection) };
+  }
+
+  async usage(): Promise<DailyUsage> {
+    return this.#lane.usage;
   }
 
   async wake(): Promise<void> {

@@ -1,4 +1,6 @@
+import type { DailyUsage, Refused } from "../../shared/lane-api.ts";
 import { type Migration, migrate, scalar } from "../../shared/migrate.ts";
+import { addRefused } from "../../shared/refused.ts";
 import { firstRow, type Sql } from "../../shared/sql.ts";
 
 /**
@@ -35,6 +37,55 @@ const MIGRATIONS: readonly Migration[] = [
       ) WITHOUT ROWID`,
     ],
   },
+  {
+    id: "2026-11-usage",
+    // JSON by resource; of the newest day alone.
+    statements: ["CREATE TABLE usage (day INTEGER PRIMARY KEY, counts TEXT NOT NULL)"],
+  },
+  {
+    id: "2026-11-refused",
+    statements: [
+      `CREATE TABLE refused (
+        source TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        events INTEGER NOT NULL,
+        PRIMARY KEY (source, reason)
+      ) WITHOUT ROWID`,
+    ],
+  },
+  {
+    id: "2026-11-quarantine",
+    statements: [
+      // An id is never given twice: pages and selections of an operator name them.
+      `CREATE TABLE quarantine (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER NOT NULL UNIQUE,
+        script TEXT NOT NULL,
+        message TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        token TEXT NOT NULL,
+        event TEXT NOT NULL,
+        distinct_id TEXT NOT NULL,
+        bytes INTEGER NOT NULL,
+        body BLOB NOT NULL
+      )`,
+      // Seqs that destinations do not get as they are and that are not held: reason NULL where they get nothing of them.
+      "CREATE TABLE withheld (seq INTEGER PRIMARY KEY, reason TEXT)",
+      // JSON: what is counted of a script beyond its errors and kills.
+      "ALTER TABLE scripts ADD COLUMN health TEXT",
+      `CREATE TABLE script_failures (
+        bundle TEXT NOT NULL,
+        script TEXT NOT NULL,
+        message TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        stack TEXT NOT NULL,
+        first_at INTEGER NOT NULL,
+        last_at INTEGER NOT NULL,
+        sample TEXT NOT NULL,
+        PRIMARY KEY (bundle, script, message)
+      ) WITHOUT ROWID`,
+    ],
+  },
 ];
 
 export interface LogRow {
@@ -51,14 +102,6 @@ export interface LogHead {
   count: number;
   bytes: number;
   acceptedAt: number;
-}
-
-export interface StoredScript {
-  bundle: string;
-  script: string;
-  errors: number;
-  kills: number;
-  lastError: string | null;
 }
 
 /** Rows that one retention step removes at most: it runs between batches and must not hold them up. */
@@ -118,6 +161,18 @@ export class LaneStore {
         events: bytesOf(row.events),
       };
     }
+  }
+
+  *eventsNewestFirst(): Iterable<Uint8Array> {
+    for (const row of this.#sql.query<{ events: ArrayBuffer }>("SELECT events FROM log ORDER BY first_seq DESC")) {
+      yield bytesOf(row.events);
+    }
+  }
+
+  /** Null without a row. */
+  firstSeq(): number | null {
+    const statement = "SELECT first_seq FROM log ORDER BY first_seq LIMIT 1";
+    return firstRow(this.#sql.query<{ first_seq: number }>(statement))?.first_seq ?? null;
   }
 
   /** Newest row first. */
@@ -183,12 +238,45 @@ export class LaneStore {
     this.#sql.run("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
   }
 
+  /** What was accepted on a day, by resource. */
+  usage(day: number): DailyUsage["counts"] {
+    const row = firstRow(this.#sql.query<{ counts: string }>("SELECT counts FROM usage WHERE day = ?", day));
+    return row === undefined ? {} : (JSON.parse(row.counts) as DailyUsage["counts"]);
+  }
+
+  /** Forgets earlier days. */
+  setUsage(day: number, counts: DailyUsage["counts"]): void {
+    this.#sql.run("DELETE FROM usage WHERE day < ?", day);
+    this.#sql.run("INSERT OR REPLACE INTO usage (day, counts) VALUES (?, ?)", day, JSON.stringify(counts));
+  }
+
   name(key: "lane" | "team"): string | null {
     return firstRow(this.#sql.query<{ value: string }>("SELECT value FROM names WHERE key = ?", key))?.value ?? null;
   }
 
   setName(key: "lane" | "team", value: string): void {
     this.#sql.run("INSERT OR REPLACE INTO names (key, value) VALUES (?, ?)", key, value);
+  }
+
+  refused(): Refused {
+    const refused: Refused = {};
+    const rows = this.#sql.query<{ source: string; reason: string; events: number }>("SELECT * FROM refused");
+    for (const { source, reason, events } of rows) addRefused(refused, { [source]: { [reason]: events } });
+    return refused;
+  }
+
+  countRefused(counts: Refused): void {
+    for (const [source, reasons] of Object.entries(counts)) {
+      for (const [reason, events] of Object.entries(reasons)) {
+        this.#sql.run(
+          `INSERT INTO refused (source, reason, events) VALUES (?, ?, ?)
+           ON CONFLICT (source, reason) DO UPDATE SET events = events + excluded.events`,
+          source,
+          reason,
+          events,
+        );
+      }
+    }
   }
 
   parked(): Map<string, number> {
@@ -200,32 +288,6 @@ export class LaneStore {
   setParked(destination: string, through: number | null): void {
     if (through === null) this.#sql.run("DELETE FROM parked WHERE destination = ?", destination);
     else this.#sql.run("INSERT OR REPLACE INTO parked (destination, through) VALUES (?, ?)", destination, through);
-  }
-
-  scripts(): StoredScript[] {
-    return [
-      ...this.#sql.query<{ bundle: string; script: string; errors: number; kills: number; last_error: string | null }>(
-        "SELECT bundle, script, errors, kills, last_error FROM scripts",
-      ),
-    ].map(({ last_error, ...row }) => ({ ...row, lastError: last_error }));
-  }
-
-  /** A bundle has taken the place of all others: what was known of their scripts is history. */
-  keepScriptsOf(bundle: string): void {
-    this.#sql.run("DELETE FROM scripts WHERE bundle <> ?", bundle);
-  }
-
-  countScript(bundle: string, script: string, add: { errors?: number; kills?: number; lastError: string }): void {
-    this.#sql.run(
-      `INSERT INTO scripts (bundle, script, errors, kills, last_error) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT (bundle, script) DO UPDATE
-       SET errors = errors + excluded.errors, kills = kills + excluded.kills, last_error = excluded.last_error`,
-      bundle,
-      script,
-      add.errors ?? 0,
-      add.kills ?? 0,
-      add.lastError,
-    );
   }
 }
 

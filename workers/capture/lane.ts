@@ -9,13 +9,16 @@
  */
 import type { Clock } from "../../shared/clock.ts";
 import { AppError } from "../../shared/errors.ts";
-import type { LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
+import type { DailyResource, DailyUsage, LaneAppend, LaneAppended } from "../../shared/lane-api.ts";
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { appendRun, expandRuns, sliceRuns } from "../../shared/runs.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
 import { LaneRow } from "./lane-row.ts";
 import type { LaneStore } from "./lane-store.ts";
+import { LaneUsage } from "./lane-usage.ts";
 import { RecentUuids } from "./recent-uuids.ts";
+
+type Fresh = Pick<LaneAppend, "events" | "uuids" | "tokens">;
 
 export interface LaneLimits {
   /** A row's events. Durable Objects take values of up to 2 MB; half of that leaves room for one event of 1 MB. */
@@ -68,11 +71,20 @@ export class LaneFullError extends AppError {
 /** Long enough for a pump that runs again to make room, short enough that SDKs which honour it lose no queue. */
 const RETRY_AFTER_FULL_S = 10;
 
+/** What reaches the disk along with the positions. */
+export interface Companion {
+  /** Runs inside their transaction. */
+  write(): void;
+  /** That transaction has ended well. */
+  written(): void;
+}
+
 export class Lane {
   readonly #store: LaneStore;
   readonly #clock: Clock;
   readonly #limits: LaneLimits;
   readonly #recent: RecentUuids;
+  readonly #usage: LaneUsage;
   #cursor: number;
   #endSeq: number;
   #backlogBytes: number;
@@ -89,6 +101,7 @@ export class Lane {
   #tailBytes = 0;
   /** The row that was read last from the disk. Rows never change. */
   #keptRow: LaneRow | null = null;
+  #companion: Companion | null = null;
 
   /** @param seed a random 32-bit number for the dedupe window's hash */
   constructor(store: LaneStore, clock: Clock, limits: LaneLimits, seed: number) {
@@ -106,6 +119,7 @@ export class Lane {
     this.#duplicates = store.number("duplicates");
     this.#parked = store.parked();
     this.#recent = new RecentUuids(limits.dedupeCount, seed);
+    this.#usage = new LaneUsage(store, clock);
     this.#rememberRetained();
   }
 
@@ -124,9 +138,23 @@ export class Lane {
   get duplicates(): number {
     return this.#duplicates;
   }
+  /** What counts against the team's quota. */
+  get usage(): DailyUsage {
+    return this.#usage.today();
+  }
   /** Last seq that each destination behind the cursor has. */
   get parked(): ReadonlyMap<string, number> {
     return this.#parked;
+  }
+
+  /** The lowest seq that may be read again: the log's first, or one that a destination has yet to be told of. */
+  floor(): number {
+    const first = this.#store.firstSeq() ?? this.#savedCursor + 1;
+    return Math.min(first, this.#savedCursor + 1, ...[...this.#parked.values()].map((through) => through + 1));
+  }
+
+  accompany(companion: Companion): void {
+    this.#companion = companion;
   }
 
   /** Milliseconds since the epoch at which the oldest event of the backlog was accepted; null without one. */
@@ -136,33 +164,72 @@ export class Lane {
 
   /** @throws LaneFullError; whatever the store throws. Then nothing was taken. */
   append(append: LaneAppend): LaneAppended {
-    if (this.#backlogBytes + append.events.length > this.#limits.backlogBytes)
+    const isEmpty = append.events.length === 0;
+    if (!isEmpty && this.#backlogBytes + append.events.length > this.#limits.backlogBytes)
       throw new LaneFullError(this.#backlogBytes);
     const fresh = this.#withoutDuplicates(append);
     const count = fresh.uuids.length / UUID_BYTES;
     const duplicates = append.uuids.length / UUID_BYTES - count;
-    const before = { endSeq: this.#endSeq, backlogBytes: this.#backlogBytes, allBytes: this.#allBytes };
+    const before = this.#extent();
+    const usage = this.#usage.today();
     const isSaveDue = this.#isSaveDue();
     try {
       this.#store.transaction(() => {
         this.#insert(fresh, count);
+        if (fresh.resources !== undefined && count > 0) this.#usage.add(fresh.resources);
         if (isSaveDue) this.#writePositions();
         if (duplicates > 0) this.#store.setNumber("duplicates", this.#duplicates + duplicates);
+        if (append.refused !== undefined) this.#store.countRefused(append.refused);
       });
     } catch (error) {
       this.#recent.removeNewest(count);
-      this.#endSeq = before.endSeq;
-      // The rows that were taken back are read from nowhere.
-      this.#tail = [];
-      this.#tailBytes = 0;
-      this.#backlogBytes = before.backlogBytes;
-      this.#allBytes = before.allBytes;
+      this.#usage.restore(usage);
+      this.#undo(before);
       throw error;
     }
     if (isSaveDue) this.#positionsSaved();
     this.#duplicates += duplicates;
     this.#trimTail();
-    return { duplicates };
+    return append.resources === undefined ? { duplicates } : { duplicates, usage: this.#usage.today() };
+  }
+
+  /**
+   * Numbers events anew that it has had before, with `also` in the same transaction; their uuids are known and pass all the same.
+   * @throws LaneFullError; whatever the store or `also` throws. Then nothing was taken.
+   */
+  takeBack(events: Fresh, also: () => void): void {
+    if (this.#backlogBytes + events.events.length > this.#limits.backlogBytes)
+      throw new LaneFullError(this.#backlogBytes);
+    const before = this.#extent();
+    try {
+      this.#store.transaction(() => {
+        this.#insert(events, events.uuids.length / UUID_BYTES);
+        also();
+      });
+    } catch (error) {
+      this.#undo(before);
+      throw error;
+    }
+    this.#trimTail();
+  }
+
+  #extent() {
+    return { endSeq: this.#endSeq, backlogBytes: this.#backlogBytes, allBytes: this.#allBytes };
+  }
+
+  /** Back to what was, after a transaction that failed. */
+  #undo(before: { endSeq: number; backlogBytes: number; allBytes: number }): void {
+    this.#endSeq = before.endSeq;
+    this.#backlogBytes = before.backlogBytes;
+    this.#allBytes = before.allBytes;
+    // The rows that were taken back are read from nowhere.
+    this.#tail = [];
+    this.#tailBytes = 0;
+  }
+
+  /** The newest events, newest first, in rows as they were appended; lazily. */
+  newest(): Iterable<Uint8Array> {
+    return this.#store.eventsNewestFirst();
   }
 
   /** The next events after `after`, in order: at most `maxEvents`, and at most `maxBytes` unless one event alone is larger. Null: none. */
@@ -213,7 +280,7 @@ export class Lane {
   /** Writes the positions if they have moved. */
   save(): void {
     if (this.#cursor === this.#savedCursor && this.#unsavedParked.size === 0) return;
-    this.#saveWith(() => {});
+    this.saveWith(() => {});
   }
 
   #trimTail(): void {
@@ -232,12 +299,14 @@ export class Lane {
   #writePositions(): void {
     if (this.#cursor !== this.#savedCursor) this.#store.setNumber("cursor", this.#cursor);
     for (const [destination, seq] of this.#unsavedParked) this.#store.setParked(destination, seq);
+    this.#companion?.write();
   }
 
   #positionsSaved(): void {
     this.#savedAt = this.#clock.now();
     this.#savedCursor = this.#cursor;
     this.#unsavedParked.clear();
+    this.#companion?.written();
   }
 
   /**
@@ -259,12 +328,12 @@ export class Lane {
     if (last === null) return;
     const through = last;
     // Where the log ends is known from its rows or from the cursor: no row may go before the cursor behind it is on disk.
-    this.#saveWith(() => this.#store.deleteThrough(through));
+    this.saveWith(() => this.#store.deleteThrough(through));
     this.#allBytes = allBytes;
   }
 
   /** Writes the positions, and what else, in one transaction. */
-  #saveWith(body: () => void): void {
+  saveWith(body: () => void): void {
     this.#store.transaction(() => {
       this.#writePositions();
       body();
@@ -287,7 +356,7 @@ export class Lane {
     }
   }
 
-  #insert(fresh: LaneAppend, count: number): void {
+  #insert(fresh: Fresh, count: number): void {
     const acceptedAt = this.#clock.now();
     if (count === 0) return;
     if (fresh.events.length <= this.#limits.rowBytes) {
@@ -303,7 +372,7 @@ export class Lane {
     }
   }
 
-  #insertRow(fresh: LaneAppend, events: Uint8Array, from: number, to: number, acceptedAt: number): void {
+  #insertRow(fresh: Fresh, events: Uint8Array, from: number, to: number, acceptedAt: number): void {
     const row = {
       firstSeq: this.#endSeq,
       count: to - from,
@@ -335,13 +404,17 @@ export class Lane {
     const lines: Uint8Array[] = [];
     const tokens: [string, number][] = [];
     const uuids = new Uint8Array((count - duplicates) * UUID_BYTES);
+    const eachResource = append.resources && expandRuns(append.resources);
+    const resources: [DailyResource, number][] = [];
     for (let i = 0; i < count; i++) {
       if (known[i]) continue;
       uuids.set(append.uuids.subarray(i * UUID_BYTES, (i + 1) * UUID_BYTES), lines.length * UUID_BYTES);
       lines.push(sliceLines(append.events, starts, i, i + 1));
       appendRun(tokens, each[i] as string, 1);
+      if (eachResource !== undefined) appendRun(resources, eachResource[i] as DailyResource, 1);
     }
-    return { lane: append.lane, events: concatLines(lines), uuids, tokens };
+    const rest = { lane: append.lane, events: concatLines(lines), uuids, tokens };
+    return eachResource === undefined ? rest : { ...rest, resources };
   }
 
   #rememberRetained(): void {

@@ -9,7 +9,11 @@ import { newEvents } from "../deliver/new-events.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { LaneStore } from "./lane-store.ts";
 import { Pump, type PumpDeps } from "./pump.ts";
+import { Quarantine, type QuarantineLimits } from "./quarantine.ts";
+import { QuarantineStore } from "./quarantine-store.ts";
 import type { RunOutcome } from "./sandbox-client.ts";
+import { ScriptHealth } from "./script-health.ts";
+import { ScriptStore } from "./script-store.ts";
 
 type Append = Parameters<PumpDeps["append"]>[0];
 
@@ -53,7 +57,7 @@ class FakeOutbox {
   }
 }
 
-function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retainBytes?: number } = {}) {
+function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retainBytes?: number; room?: QuarantineLimits } = {}) {
   const sql = nodeSql();
   const clock = new FakeClock();
   const store = new LaneStore(sql);
@@ -65,7 +69,9 @@ function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retain
   };
   const open = () => {
     const lane = new Lane(store, clock, limits, 1);
-    const pump = new Pump(lane, store, {
+    const quarantine = new Quarantine(lane, new QuarantineStore(sql), clock, options.room);
+    const health = new ScriptHealth(new ScriptStore(sql), clock);
+    const pump = new Pump(lane, quarantine, health, {
       snapshot: async () => state.snapshot,
       run: options.run ?? (async (_bundle, events) => ran(decodeLines(events))),
       append: async (append) => (outboxes[append.destination] as FakeOutbox).append(append),
@@ -83,9 +89,9 @@ function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retain
       clock,
       log: () => {},
     });
-    return { lane, pump };
+    return { lane, pump, quarantine, health };
   };
-  return { ...open(), open, store, outboxes, state, clock };
+  return { ...open(), open, outboxes, state, clock };
 }
 
 let next = 0;
@@ -230,13 +236,13 @@ describe("Pump", () => {
       ++tries < 5
         ? { outcome: "died", started: false, progress: null, message: "connection refused" }
         : ran(decodeLines(events));
-    const { lane, pump, outboxes, state, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    const { lane, pump, outboxes, state, health } = aPump({ snapshot: aSnapshot({ bundle }), run });
     state.onWait = () => troubles.push(pump.trouble);
     append(lane, numbers(3));
     await pump.kick();
     expect(outboxes.hook?.lines).toEqual(numbers(3));
     expect(troubles).toEqual(Array(4).fill("the sandbox cannot be reached: connection refused"));
-    expect([pump.trouble, store.scripts()]).toEqual([null, []]);
+    expect([pump.trouble, health.statuses()]).toEqual([null, []]);
   });
 
   it("finds the script that kills the sandbox, quarantines it after three kills, and loses nothing (invariant 4)", async () => {
@@ -249,11 +255,11 @@ describe("Pump", () => {
       if (!options.careful) return { outcome: "died", started: true, progress: null, message: "gone" };
       return { outcome: "died", started: true, progress: { event: culprit, script: "scrub" }, message: "gone" };
     };
-    const { lane, pump, outboxes, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    const { lane, pump, outboxes, health } = aPump({ snapshot: aSnapshot({ bundle }), run });
     append(lane, numbers(10));
     await pump.kick();
     expect(outboxes.hook?.lines).toEqual(numbers(10));
-    expect(store.scripts()).toMatchObject([{ bundle: "b1", script: "scrub", kills: 3 }]);
+    expect(health.statuses()).toMatchObject([{ bundle: "b1", id: "scrub", kills: 3, quarantined: true }]);
     expect(runs.length).toBe(5);
     append(lane, numbers(10, 10));
     await pump.kick();
@@ -265,13 +271,13 @@ describe("Pump", () => {
       careful
         ? ran(decodeLines(events))
         : { outcome: "died", started: true, progress: null, message: "connection reset" };
-    const { lane, pump, outboxes, store } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    const { lane, pump, outboxes, health } = aPump({ snapshot: aSnapshot({ bundle }), run });
     for (let i = 0; i < 5; i++) {
       append(lane, numbers(2, i * 2));
       await pump.kick();
     }
     expect(outboxes.hook?.lines).toEqual(numbers(10));
-    expect(store.scripts()).toEqual([]);
+    expect(health.statuses()).toEqual([]);
   });
 
   it("keeps the books whatever happens: random traffic, outages and restarts (invariants 2, 3, 5)", async () => {

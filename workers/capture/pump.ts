@@ -6,7 +6,7 @@
  *
  * Invariants (DESIGN section 3): 2 (outbox appends are idempotent by (lane, seq); the cursor moves after every outbox has committed
  * or is parked), 3 (batches go out one after the other), 4 (a destination is never waited for, a script that takes the sandbox down
- * is found and left out), 5 (every seq reaches every destination's books once).
+ * is found and left out), 5 (every seq reaches every destination's books once, or the quarantine).
  *
  * It does not know what a destination is, nor how scripts run.
  */
@@ -18,9 +18,10 @@ import { sliceRuns } from "../../shared/runs.ts";
 import type { Progress } from "../../shared/sandbox-api.ts";
 import type { Bundle, TeamSnapshot } from "../../shared/snapshot.ts";
 import type { Lane, LaneBatch } from "./lane.ts";
-import type { LaneStore } from "./lane-store.ts";
+import { type Found, markedEvents, type Quarantine, reasonOf } from "./quarantine.ts";
 import type { RunOptions, RunOutcome } from "./sandbox-client.ts";
-import { shareOf, type Transformed } from "./share.ts";
+import type { ScriptHealth } from "./script-health.ts";
+import { expiredShare, type Share, Shares, shareOf, type Transformed, type Withheld } from "./share.ts";
 
 export interface PumpDeps {
   /** The team's configuration as of now. Null: there is no such team. Throws when it cannot be read. */
@@ -54,17 +55,16 @@ const PARK_MS = 1_000;
 /** Tries of one append before its destination is parked: an object that moves or restarts answers the second one. */
 const APPEND_TRIES = 3;
 const APPEND_RETRY_MS = 50;
-/** Expired seqs that one append reports at most. */
-const EXPIRED_COUNT = 10_000;
 /** Waits between tries of whatever is down: short at first, since a sandbox restarts within a second. */
 const TROUBLE_MIN_MS = 50;
 const TROUBLE_MAX_MS = 1_000;
-/** A script during which the sandbox died this often is not run again until its team publishes another version. */
-export const KILLS_BEFORE_QUARANTINE = 3;
+/** Times that the sandbox may die of a bundle without a script to blame before the bundle is run with care. */
+const DEATHS_BEFORE_CARE = 3;
 
 export class Pump {
   readonly #lane: Lane;
-  readonly #store: LaneStore;
+  readonly #quarantine: Quarantine;
+  readonly #health: ScriptHealth;
   readonly #deps: PumpDeps;
   readonly #parkedUntil = new Map<string, number>();
   /** Bundles that took the sandbox down without a script to blame: run with care from then on. */
@@ -73,13 +73,17 @@ export class Pump {
   #kicked = Promise.withResolvers<void>();
   #trouble: string | null = null;
   #lastStartedAt = 0;
-  /** Hash of the bundle that ran last. */
-  #bundle: string | null = null;
+  /** Outboxes may have been given seqs up to this one: by this pump, or by one before it that has crashed. */
+  #givenThrough: number;
+  #asked = false;
 
-  constructor(lane: Lane, store: LaneStore, deps: PumpDeps) {
+  constructor(lane: Lane, quarantine: Quarantine, health: ScriptHealth, deps: PumpDeps) {
     this.#lane = lane;
-    this.#store = store;
+    this.#quarantine = quarantine;
+    this.#health = health;
     this.#deps = deps;
+    this.#givenThrough = lane.nextSeq - 1;
+    lane.accompany(health);
   }
 
   /** What holds it up, for the operator; null where nothing does. */
@@ -127,6 +131,7 @@ export class Pump {
       }
       const moved = await this.#catchUp();
       this.#lane.retain();
+      this.#quarantine.prune();
       if (step === null && !moved && this.#lane.backlog === 0 && this.#lane.parked.size > 0)
         await this.#waitForParked();
     }
@@ -150,7 +155,9 @@ export class Pump {
         const snapshot = await this.#deps.snapshot();
         if (snapshot !== null) {
           const step =
-            snapshot.bundle === null ? { batch, run: null } : await this.#runChain(batch, snapshot.bundle, count);
+            snapshot.bundle === null
+              ? { batch, run: null, quarantined: markedEvents(batch.events) }
+              : await this.#runChain(batch, snapshot.bundle, count);
           if (!("trouble" in step)) {
             this.#trouble = null;
             return { ...step, snapshot };
@@ -166,22 +173,20 @@ export class Pump {
     }
   }
 
-  async #runChain(batch: LaneBatch, bundle: Bundle, count: boolean): Promise<Transformed | { trouble: string }> {
-    if (bundle.hash !== this.#bundle) {
-      this.#bundle = bundle.hash;
-      this.#store.keepScriptsOf(bundle.hash);
-    }
+  async #runChain(
+    batch: LaneBatch,
+    bundle: Bundle,
+    count: boolean,
+  ): Promise<Omit<Step, "snapshot"> | { trouble: string }> {
+    this.#health.inForce(bundle.hash);
     const fail: Progress[] = [];
-    let careful = (this.#suspects.get(bundle.hash) ?? 0) >= KILLS_BEFORE_QUARANTINE;
+    let careful = (this.#suspects.get(bundle.hash) ?? 0) >= DEATHS_BEFORE_CARE;
     for (;;) {
-      const run = await this.#deps.run(bundle, batch.events, { careful, skip: this.#quarantined(bundle), fail });
+      const run = await this.#deps.run(bundle, batch.events, { careful, skip: this.#health.quarantined(), fail });
       if (run.outcome === "ran") {
-        if (count) {
-          for (const { script, message, count: errors } of run.result.errors) {
-            this.#store.countScript(bundle.hash, script, { errors, lastError: message });
-          }
-        }
-        return { batch: run.result.ran === undefined ? batch : firstOf(batch, run.result.ran), run };
+        const { ran, quarantined = [] } = run.result;
+        if (count) this.#health.count(batch, run.result);
+        return { batch: ran === undefined ? batch : firstOf(batch, ran), run, quarantined };
       }
       if (run.outcome === "broken") return { trouble: `the team's scripts do not load: ${run.message}` };
       if (!run.started) return { trouble: `the sandbox cannot be reached: ${run.message}` };
@@ -195,34 +200,28 @@ export class Pump {
   #blame(bundle: Bundle, progress: Progress | null, batch: LaneBatch): void {
     // Without progress nobody is named, even where there is one script only: the sandbox may have been killed for another reason.
     const culprit = progress?.script;
-    if (culprit !== undefined) {
-      const lastError = "the sandbox had to be killed while this script ran: it did not end, or took all memory";
-      this.#store.countScript(bundle.hash, culprit, { kills: 1, lastError });
-    } else this.#suspects.set(bundle.hash, (this.#suspects.get(bundle.hash) ?? 0) + 1);
+    let quarantined = false;
+    if (culprit !== undefined) quarantined = this.#health.countKill(culprit);
+    else this.#suspects.set(bundle.hash, (this.#suspects.get(bundle.hash) ?? 0) + 1);
     this.#deps.log({
       level: "error",
       message: "the sandbox died while it ran the team's scripts",
       script: culprit ?? null,
-      quarantined: culprit !== undefined && this.#quarantined(bundle).includes(culprit),
+      quarantined,
       events: batch.through - batch.after,
     });
-  }
-
-  #quarantined(bundle: Bundle): string[] {
-    return this.#store
-      .scripts()
-      .filter((script) => script.bundle === bundle.hash && script.kills >= KILLS_BEFORE_QUARANTINE)
-      .map((script) => script.script);
   }
 
   /** Gives every destination that is up to date its share, then moves the cursor. */
   async #deliver(step: Step): Promise<void> {
     const { batch, snapshot } = step;
+    const shares = new Shares(step, await this.#quarantineOf(step));
+    this.#givenThrough = Math.max(this.#givenThrough, batch.through);
     const parked = new Map<string, number | null>();
     const upToDate = snapshot.destinations.filter(({ id }) => !this.#lane.parked.has(id));
     await Promise.all(
       upToDate.map(async ({ id }) => {
-        const through = await this.#append(snapshot.team, id, shareOf(step, id));
+        const through = await this.#append(snapshot.team, id, shares.of(id));
         if (through < batch.through) parked.set(id, through);
       }),
     );
@@ -233,8 +232,51 @@ export class Pump {
     this.#deps.moved(batch.through - batch.after);
   }
 
+  /** Puts into the quarantine what belongs there, and says what destinations do not get of the batch. */
+  async #quarantineOf(step: Step): Promise<Withheld> {
+    const { batch, quarantined, snapshot } = step;
+    const decided = this.#decided(batch);
+    const found = quarantined.filter(({ index }) => !decided.has(seqOf(batch, index)));
+    if (found.length === 0) return decided;
+    // An outbox that has an event already cannot be made to forget it: to the others it comes as a dead letter.
+    if (batch.after < this.#givenThrough) await this.#askOutboxes(snapshot);
+    const fresh = found.filter(({ index }) => seqOf(batch, index) > this.#givenThrough);
+    if (fresh.length > 0) {
+      this.#quarantine.hold(batch, fresh);
+      this.#deps.log({ level: "warn", message: "events went to the quarantine", events: fresh.length });
+    }
+    return this.#withheld(step);
+  }
+
+  /** What destinations do not get of a batch whose seqs have been decided: what fails only now becomes a dead letter. */
+  #withheld({ batch, quarantined }: Step): Withheld {
+    const withheld = new Map(this.#decided(batch));
+    for (const found of quarantined) {
+      const seq = seqOf(batch, found.index);
+      if (!withheld.has(seq)) withheld.set(seq, reasonOf(found, "other destinations may have it already"));
+    }
+    return withheld;
+  }
+
+  #decided({ after, through }: LaneBatch): Withheld {
+    return this.#quarantine.withheld(after, through);
+  }
+
+  /** Learns, once, what outboxes were given before a crash. Where one does not answer they may have been given all that there was. */
+  async #askOutboxes({ team, destinations }: TeamSnapshot): Promise<void> {
+    if (this.#asked) return;
+    this.#asked = true;
+    const { cursor } = this.#lane;
+    const nothing = expiredShare(cursor, cursor, () => new Map());
+    const answers = await Promise.allSettled(
+      destinations.map(({ id }) => this.#deps.append({ team, destination: id, ...nothing })),
+    );
+    const known = answers.map((answer) => (answer.status === "fulfilled" ? answer.value.through : this.#givenThrough));
+    this.#givenThrough = Math.max(cursor, ...known);
+  }
+
   /** The last seq that the outbox has afterwards: less than the share's if it did not take it, and then the destination waits a while. */
-  async #append(team: string, destination: string, share: ReturnType<typeof shareOf>): Promise<number> {
+  async #append(team: string, destination: string, share: Share): Promise<number> {
     let message = "";
     for (let attempt = 1; attempt <= APPEND_TRIES; attempt++) {
       if (attempt > 1) await this.#deps.wait(APPEND_RETRY_MS * attempt);
@@ -276,7 +318,10 @@ export class Pump {
     if (snapshot.destinations.some(({ id }) => id === destination)) {
       // Rows between where it stands and where the log begins are gone.
       const begin = batch?.after ?? cursor;
-      const share = step === null || begin > through ? expiredShare(through, begin) : shareOf(step, destination);
+      const share =
+        step === null || begin > through
+          ? expiredShare(through, begin, (until) => this.#quarantine.withheld(through, until))
+          : shareOf(step, destination, this.#withheld(step));
       reached = await this.#append(snapshot.team, destination, share);
     }
     if (reached === through) return false;
@@ -292,6 +337,8 @@ export class Pump {
 }
 
 interface Step extends Transformed {
+  /** What the scripts, or a restriction, send to the quarantine. */
+  quarantined: readonly Found[];
   snapshot: TeamSnapshot;
 }
 
@@ -305,9 +352,6 @@ function firstOf(batch: LaneBatch, count: number): LaneBatch {
   };
 }
 
-/** The log no longer has these seqs: the replay window's cap took them while the destination was parked. */
-function expiredShare(after: number, until: number): ReturnType<typeof shareOf> {
-  const through = Math.min(until, after + EXPIRED_COUNT);
-  const expired = Array.from({ length: through - after }, (_, i) => after + 1 + i);
-  return { after, through, events: new Uint8Array(0), seqs: [], tokens: [], dropped: [], filtered: [], expired };
+function seqOf({ after }: LaneBatch, index: number): number {
+  return after + 1 + index;
 }

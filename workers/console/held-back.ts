@@ -1,4 +1,4 @@
-import { wholeBook } from "../../shared/books.ts";
+import { waitingInLanes } from "../../shared/books.ts";
 import type { ConsoleDeps } from "./deps.ts";
 import { laneStatuses, outboxStatuses } from "./object-statuses.ts";
 
@@ -11,6 +11,7 @@ export async function heldBack(
   const names = (await store.lanes(team)).map(({ lane }) => lane);
   const lanes = await laneStatuses(objects, names);
   const [outbox] = await outboxStatuses(objects, team, [destination]);
-  const { pending, dead } = wholeBook(destination, lanes, outbox ?? null);
-  return { team, destination, pending, dead };
+  // What is in the lanes' quarantine is not the destination's: it stays where it is.
+  const { pending = 0, dead = 0 } = outbox?.book ?? {};
+  return { team, destination, pending: pending + waitingInLanes(destination, lanes, outbox ?? null), dead };
 }

@@ -17,7 +17,7 @@ class ObjectsUnreachable extends AppError {
 
 /** The statuses of lanes, in order. Throws `ObjectsUnreachable` naming every lane that does not answer. */
 export function laneStatuses(objects: Objects, lanes: readonly string[]): Promise<LaneStatus[]> {
-  return all(lanes.map((lane) => ({ name: `lane ${lane}`, ask: () => objects.lane(lane).status() })));
+  return askAll(lanes.map((lane) => ({ name: `lane ${lane}`, ask: () => objects.lane(lane).status() })));
 }
 
 /** The statuses of a team's outboxes, in order. Throws `ObjectsUnreachable` naming every outbox that does not answer. */
@@ -26,7 +26,7 @@ export function outboxStatuses(
   team: string,
   destinations: readonly string[],
 ): Promise<OutboxStatus[]> {
-  return all(
+  return askAll(
     destinations.map((destination) => ({
       name: `outbox ${team}/${destination}`,
       ask: () => objects.outbox(team, destination).status(),
@@ -36,10 +36,11 @@ export function outboxStatuses(
 
 /** One call to one object. Throws `ObjectsUnreachable` where it fails. */
 export async function askObject<T>(name: string, ask: () => Promise<T>): Promise<T> {
-  return (await all([{ name, ask }]))[0] as T;
+  return (await askAll([{ name, ask }]))[0] as T;
 }
 
-async function all<T>(questions: readonly { name: string; ask: () => Promise<T> }[]): Promise<T[]> {
+/** One call to each of several objects, in order. Throws `ObjectsUnreachable` naming every one where it fails. */
+export async function askAll<T>(questions: readonly { name: string; ask: () => Promise<T> }[]): Promise<T[]> {
   const answers = await Promise.allSettled(questions.map(async ({ ask }) => ask()));
   const silent: string[] = [];
   let cause: unknown;

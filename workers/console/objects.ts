@@ -31,7 +31,12 @@ export function timedObjects(
       return {
         append: (append) => within(stub.append(append)),
         status: () => within(stub.status()),
+        usage: () => within(stub.usage()),
         wake: () => within(stub.wake()),
+        samples: (limit) => within(stub.samples(limit)),
+        quarantine: (query) => within(stub.quarantine(query)),
+        release: (selection) => within(stub.release(selection)),
+        discard: (selection) => within(stub.discard(selection)),
       };
     },
     outbox: (team, destination): OutboxApi => {

@@ -137,7 +137,8 @@ export class Outbox {
       if (this.#identity === null) this.#store.setState("identity", JSON.stringify({ team, destination }));
       if (shaped !== this.#shaped) this.#store.setState("shaped", "true");
       const stored = this.#insert(taken, change);
-      change.accepted += append.through - after + taken.emitted;
+      // Not by the seqs between: those in the lane's quarantine are in nobody's share.
+      change.accepted += taken.count + taken.dropped + taken.filtered + taken.expired;
       change.emitted += taken.emitted;
       change.filtered += taken.filtered;
       change.dropped += taken.dropped;

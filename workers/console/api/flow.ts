@@ -19,17 +19,25 @@ export async function getFlow(call: Call, { store, objects }: ConsoleDeps): Prom
     .map((id, index) => ({
       id,
       book: wholeBook(id, lanes, outboxes[index] ?? null),
+      // The quarantine is the team's: it does not keep a removed destination in the list.
+      dead: outboxes[index]?.book.dead ?? 0,
       emitted: outboxes[index]?.emitted ?? 0,
     }))
-    .filter(({ id, book }) => configured.has(id) || book.pending + book.dead > 0);
+    .filter(({ id, book, dead }) => configured.has(id) || book.pending + dead > 0);
   return json({
     team: team.team,
     destinations: Object.fromEntries(shown.map(({ id, book }) => [id, book])),
     emitted: Object.fromEntries(shown.map(({ id, emitted }) => [id, emitted])),
     refused: refusedBy(lanes),
     removed: shown.map(({ id }) => id).filter((id) => !configured.has(id)),
-    lanes,
+    lanes: lanes.map(withoutDetails),
   });
+}
+
+/** The scripts' failures and logs are in `transformations`. */
+function withoutDetails({ scripts, ...lane }: LaneStatus) {
+  const brief = scripts.map(({ failures: _failures, logs: _logs, histogram: _histogram, ...script }) => script);
+  return { ...lane, scripts: brief };
 }
 
 /** What capture has answered as taken and not stored, by source and reason: it is not among what was accepted. */

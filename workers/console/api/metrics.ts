@@ -1,5 +1,5 @@
 import { waitingInLanes } from "../../../shared/books.ts";
-import type { LaneStatus } from "../../../shared/lane-api.ts";
+import type { LaneStatus, ScriptStatus } from "../../../shared/lane-api.ts";
 import type { OutboxStatus } from "../../../shared/outbox-api.ts";
 import { outboxName } from "../../../shared/stubs.ts";
 import type { ConsoleDeps } from "../deps.ts";
@@ -167,6 +167,16 @@ function laneFamilies(observed: Observed): MetricFamily[] {
       each((s) => ageS(now, s.oldestAt)),
     ),
     gauge(
+      "headwater_quarantined_events",
+      "Events in the lane's quarantine: at every destination they count as dead.",
+      each((s) => s.quarantined),
+    ),
+    counter(
+      "headwater_discarded_events_total",
+      "Events that were discarded from the lane's quarantine: at every destination they count as dropped.",
+      each((s) => s.discarded),
+    ),
+    gauge(
       "headwater_lane_held_up",
       "1 where something holds the lane's pump up.",
       each((s) => (s.trouble === null ? 0 : 1)),
@@ -175,21 +185,44 @@ function laneFamilies(observed: Observed): MetricFamily[] {
 }
 
 function scriptFamilies({ lanes }: Observed): MetricFamily[] {
-  const errors: MetricSample[] = [];
-  const kills: MetricSample[] = [];
-  const quarantined: MetricSample[] = [];
-  for (const { lane, team, status } of lanes) {
-    for (const script of status?.scripts ?? []) {
-      const labels = { team, lane, transformation: script.id, bundle: script.bundle };
-      errors.push({ labels, value: script.errors });
-      kills.push({ labels, value: script.kills });
-      quarantined.push({ labels, value: script.quarantined ? 1 : 0 });
-    }
-  }
+  const each = (read: (script: ScriptStatus) => number): MetricSample[] =>
+    lanes.flatMap(({ lane, team, status }) =>
+      (status?.scripts ?? []).map((script) => ({
+        labels: { team, lane, transformation: script.id, bundle: script.bundle },
+        value: read(script),
+      })),
+    );
   return [
-    counter("headwater_script_errors_total", "Events that a script threw on or ran out of fuel on.", errors),
-    counter("headwater_script_kills_total", "Times that the sandbox had to be killed while a script ran.", kills),
-    gauge("headwater_script_quarantined", "1 where a script was taken out of the chain.", quarantined),
+    counter(
+      "headwater_script_events_total",
+      "Events that a script was given.",
+      each((s) => s.events),
+    ),
+    counter(
+      "headwater_script_dropped_total",
+      "Events that a script dropped.",
+      each((s) => s.dropped),
+    ),
+    counter(
+      "headwater_script_steps_total",
+      "Steps of fuel that a script used.",
+      each((s) => s.steps),
+    ),
+    counter(
+      "headwater_script_errors_total",
+      "Events that a script threw on or ran out of fuel on.",
+      each((s) => s.errors),
+    ),
+    counter(
+      "headwater_script_kills_total",
+      "Times that the sandbox had to be killed while a script ran.",
+      each((s) => s.kills),
+    ),
+    gauge(
+      "headwater_script_quarantined",
+      "1 where a script was taken out of the chain.",
+      each((s) => (s.quarantined ? 1 : 0)),
+    ),
   ];
 }
 
