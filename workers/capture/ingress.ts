@@ -259,12 +259,12 @@ class Accept {
       await this.#append(protocol, decoded.events, target, context);
       return decoded;
     } catch (error) {
-      const refusal = error instanceof TooLargeError || error instanceof NestingError;
-      if (!refusal || protocol.salvage === undefined) throw error;
+      const isEvents = error instanceof TooLargeError || error instanceof NestingError;
+      const rest = isEvents ? (protocol.salvage?.(decoded, context) ?? null) : null;
+      if (rest === null) throw error;
+      if (rest.events.length > 0) await this.#append(protocol, rest.events, target, context);
+      return rest;
     }
-    const rest = protocol.salvage(decoded, context);
-    if (rest.events.length > 0) await this.#append(protocol, rest.events, target, context);
-    return rest;
   }
 
   async #append(protocol: Protocol, events: Event[], target: Target, context: CaptureContext): Promise<void> {

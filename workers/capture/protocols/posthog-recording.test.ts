@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { AppError } from "../../../shared/errors.ts";
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
+import { encodeEvents } from "../encode.ts";
 import { aContext } from "./conformance.ts";
 import { posthogV0 } from "./posthog-v0.ts";
 import type { CaptureContext } from "./protocol.ts";
@@ -112,5 +113,46 @@ describe("a recording", () => {
     const limits = { ...DEFAULT_LIMITS, wireBytes: 100, recordingWireBytes: 1_000 };
     expect((await send(aSnapshot(), {}, { limits })).events).toHaveLength(1);
     await expect(send(aSnapshot({ text: "x".repeat(1_000) }), {}, { limits })).rejects.toMatchObject({ status: 413 });
+  });
+});
+
+describe("a recording over the size of an event", () => {
+  const limits = { ...DEFAULT_LIMITS, eventBytes: 2_000 };
+  const items = Array.from({ length: 40 }, (_, n) => ({ n, text: "grün🙂".repeat(n % 20) }));
+  const split = async (snapshots: unknown[]) => {
+    const context = aContext({ route: "/s", limits });
+    const decoded = await send([aSnapshot({ $snapshot_data: snapshots })], {}, { limits });
+    return posthogV0.salvage!(decoded, context)?.events ?? null;
+  };
+
+  it("goes as several of the same session, each within the limit, with all snapshots in their order", async () => {
+    const parts = (await split(items))!;
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.flatMap(({ properties }) => properties.$snapshot_items)).toEqual(items);
+    for (const part of parts) {
+      expect(() => encodeEvents([part], limits)).not.toThrow();
+      expect(part).toMatchObject({
+        event: "$snapshot_items",
+        distinct_id: "user-1",
+        properties: { $session_id: SESSION },
+      });
+    }
+    const uuids = parts.map(({ uuid }) => uuid);
+    expect([uuids[0], new Set(uuids).size]).toEqual([UUID, parts.length]);
+  });
+
+  it("makes the same events when it comes again (invariant 7)", async () => {
+    expect(await split(items)).toEqual(await split(items));
+  });
+
+  it("is refused whole where one snapshot alone is over it", async () => {
+    expect(await split([...items, { text: "x".repeat(2_000) }])).toBeNull();
+  });
+
+  it("is what only recordings do: another event over the limit refuses its request", async () => {
+    const body = JSON.stringify(aSnapshot());
+    const request = new Request("http://capture.test/e/", { method: "POST", body });
+    const context = aContext({ route: "/e", limits });
+    expect(posthogV0.salvage!(await posthogV0.decode(request, context), context)).toBeNull();
   });
 });

@@ -1,4 +1,7 @@
 import type { Event } from "../../../shared/event.ts";
+import { UuidV5 } from "../../../shared/uuid-v5.ts";
+import type { DecodeLimits } from "../decode/limits.ts";
+import { encodeEvents } from "../encode.ts";
 import { InvalidSessionIdError, MissingSessionIdError, MissingSnapshotDataError } from "../errors.ts";
 import { isObject, type JsonObject } from "./json-object.ts";
 import type { Payload } from "./posthog-batch.ts";
@@ -33,6 +36,41 @@ export function recordingOf(payload: Payload, envelope: Envelope, userAgent: str
       ...(properties.$cookieless_mode === undefined ? {} : { $cookieless_mode: properties.$cookieless_mode }),
     },
   };
+}
+
+/** Of the uuids of parts, made from the whole's so that a retry makes the same ones (invariant 7). */
+const uuids = new UuidV5("2f9a0c44-7d0e-4c53-9a57-0d1f6b8c3e92");
+const utf8 = new TextEncoder();
+
+/**
+ * A recording as several events that are each within the limit: the snapshots in their order, everything else in each of them. Whoever
+ * reads recordings puts together what it gets of a session. Null where a snapshot alone is over the limit.
+ */
+export function splitRecording(whole: Event, limits: DecodeLimits): Event[] | null {
+  const snapshots = whole.properties.$snapshot_items as unknown[];
+  const part = (index: number, items: unknown[]): Event => ({
+    ...whole,
+    uuid: index === 0 ? whole.uuid : uuids.of(`${whole.uuid}:${index}`),
+    properties: { ...whole.properties, $snapshot_items: items },
+  });
+  const room = limits.eventBytes - encodeEvents([part(0, [])], limits).bytes.length;
+  const parts: Event[] = [];
+  let items: unknown[] = [];
+  let taken = 0;
+  for (const snapshot of snapshots) {
+    // With the comma before it.
+    const bytes = utf8.encode(JSON.stringify(snapshot)).length + 1;
+    if (bytes > room) return null;
+    if (taken + bytes > room) {
+      parts.push(part(parts.length, items));
+      items = [];
+      taken = 0;
+    }
+    items.push(snapshot);
+    taken += bytes;
+  }
+  parts.push(part(parts.length, items));
+  return parts;
 }
 
 function sessionIdOf(properties: JsonObject, path: string): string {

@@ -7,7 +7,7 @@ import { envelopeOf, type Payload, payloadOf, requireNames, SOURCE, tokenOf } fr
 import { type Envelope, normaliseEvent, type Position } from "./posthog-event.ts";
 import { splitHeatmap } from "./posthog-heatmap.ts";
 import { readPayload } from "./posthog-payload.ts";
-import { recordingOf } from "./posthog-recording.ts";
+import { recordingOf, splitRecording } from "./posthog-recording.ts";
 import { type CaptureContext, type Decoded, type Protocol, queryValue, type Route } from "./protocol.ts";
 
 /** Sets a person's properties; its events need no name and get this one. */
@@ -46,6 +46,13 @@ export const posthogV0: Protocol<V0Decoded> = {
     const wireBytes = route === RECORDINGS ? limits.recordingWireBytes : limits.wireBytes;
     const text = await readPayload(request, context, { wireBytes, legacy: LEGACY_PATHS.includes(route) });
     return decodePayload(payloadOf(parseJson(text, limits)), request, context);
+  },
+
+  /** A recording that is too large goes as several, as if it had been sent so. */
+  salvage(decoded, { route, limits }) {
+    const [recording] = decoded.events;
+    const events = route !== RECORDINGS || recording === undefined ? null : splitRecording(recording, limits);
+    return events === null ? null : { ...decoded, events };
   },
 
   without({ token, events }, refused) {

@@ -345,7 +345,7 @@ describe("an event that cannot be stored", () => {
       anEvent({ uuid: third }),
     ]);
     const context = aContext({ route: ROUTE, limits });
-    const rest = posthogV1.salvage!(await posthogV1.decode(aRequest(batch), context), context);
+    const rest = posthogV1.salvage!(await posthogV1.decode(aRequest(batch), context), context)!;
     expect(rest.events.map(({ uuid }) => uuid)).toEqual([third]);
     expect(await (await posthogV1.success(rest, aRequest(batch), context)).json()).toEqual({
       results: {

@@ -28,10 +28,10 @@ export interface Protocol<D extends Decoded = Decoded> {
    */
   decode(request: Request, context: CaptureContext): Promise<D>;
   /**
-   * What is left of a request of which an event is too large or too deep; it is stored in its place. Absent where such an event
-   * refuses the whole request.
+   * What is left of a request of which an event is too large or too deep; it is stored in its place. Null, or absent, where
+   * such an event refuses the whole request.
    */
-  salvage?(decoded: D, context: CaptureContext): D;
+  salvage?(decoded: D, context: CaptureContext): D | null;
   /**
    * What is left of a request without the events that a source, a restriction or a quota has taken out of it. Absent where the answer
    * says nothing of single events: then only the list of events is shorter.
