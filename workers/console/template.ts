@@ -14,7 +14,7 @@ export interface Template {
   example: {
     inputs: Record<string, unknown>;
     credentials?: Record<string, string>;
-    events: readonly { event: string }[];
+    events: readonly { event: string; [field: string]: unknown }[];
   };
 }
 
