@@ -23,7 +23,8 @@ export function compileAddressPolicy(policy: SourceSnapshot["ip"]): ((event: Eve
 function mask(event: Event): void {
   if (event.ip !== null) event.ip = maskAddress(event.ip);
   for (const [holder, name] of statedAddresses(event)) {
-    const masked = maskAddress(String(holder[name]));
+    const stated = holder[name];
+    const masked = typeof stated === "string" ? maskAddress(stated) : null;
     if (masked === null) delete holder[name];
     else holder[name] = masked;
   }
