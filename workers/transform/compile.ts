@@ -113,14 +113,15 @@ class Compiler {
     const { program, fail, problems } = parsed;
     const exported = exportsOf(program);
     const dialect = exported.has("transform") ? null : dialectOf([...exported.keys()], program);
-    if (dialect === null) checkEntry(exported, fail);
-    else checkDialect(dialect, program, fail);
+    const isCallable = this.#attempt(() => {
+      if (dialect === null) checkEntry(exported, fail);
+      else checkDialect(dialect, program, fail);
+      return true;
+    });
     const linked = link(parsed, this.#shared, (specifier) => (dialect === null ? null : aliasOf(dialect, specifier)));
     const frame = dialect === null ? null : frameFor(dialect, program);
-    if (problems.length > 0) {
-      this.#problems.push(...problems);
-      return null;
-    }
+    this.#problems.push(...problems);
+    if (problems.length > 0 || isCallable === undefined) return null;
     this.#modules[authored] = emit(parsed, linked, (edited) => {
       if (frame !== null) edited.prepend(frame.before).append(frame.after);
     });

@@ -7,7 +7,7 @@ import { exportsOf, nameOf } from "./exports.ts";
 import { LIBRARIES, libraryModule, teamModule } from "./library-names.ts";
 import type { ParsedModule } from "./module-source.ts";
 
-/** Modules that an isolate has besides the team's code; resolved imports of one file. */
+/** The resolved imports of one file. */
 export interface Linked {
   /** What to write in the place of each specifier. */
   rewrites: { node: Literal; to: string }[];
@@ -26,6 +26,8 @@ const NODE_BUILTINS: Readonly<Record<string, string>> = {
   url: "headwater:url",
   querystring: "headwater:url",
 };
+/** Libraries that stand in for another product's own. */
+const COMPAT = "headwater:compat-";
 const ONLY = "a script can import modules of its team and headwater:* libraries only";
 
 /** A team's modules by id; null for one that does not parse, whose exports nobody knows. */
@@ -36,7 +38,8 @@ export function link({ program, note }: ParsedModule, team: TeamModules, aliasOf
   const linked: Linked = { rewrites: [], modules: new Map(), libraries: new Set() };
   for (const { node, source } of importsOf(program)) {
     const specifier = String(source.value);
-    const target = resolve(aliasOf(specifier) ?? specifier, team);
+    const alias = aliasOf(specifier);
+    const target = alias?.startsWith(COMPAT) ? { library: alias } : resolve(alias ?? specifier, team);
     if ("problem" in target) {
       note(target.problem, node);
       continue;
@@ -46,13 +49,19 @@ export function link({ program, note }: ParsedModule, team: TeamModules, aliasOf
     linked.rewrites.push({ node: source, to: `./${to}` });
     if ("module" in target) linked.modules.set(target.module, node);
     else linked.libraries.add(target.library);
-    const offered = "module" in target ? namesOf(target.module, team) : new Set(LIBRARIES[target.library]);
+    const offered = "module" in target ? namesOf(target.module, team) : exportedBy(target.library);
     if (offered === null) continue;
     for (const { name, at } of askedOf(node)) {
       if (!offered.has(name)) note(`"${specifier}" exports no "${name}": it has ${list([...offered].sort())}`, at);
     }
   }
   return linked;
+}
+
+/** Null for a library of another dialect's: only its aliases lead there. */
+function exportedBy(library: string): Set<string> | null {
+  const names = LIBRARIES[library];
+  return names === undefined ? null : new Set(names);
 }
 
 /** Modules that import each other in a circle: noted at the import that closes it. */

@@ -11,15 +11,17 @@ export interface Place {
   continent?: string;
 }
 
-const CONTINENTS: Readonly<Record<string, string>> = {
-  AF: "Africa",
-  AN: "Antarctica",
-  AS: "Asia",
-  EU: "Europe",
-  NA: "North America",
-  OC: "Oceania",
-  SA: "South America",
-};
+const CONTINENTS = new Map([
+  ["AF", "Africa"],
+  ["AN", "Antarctica"],
+  ["AS", "Asia"],
+  ["EU", "Europe"],
+  ["NA", "North America"],
+  ["OC", "Oceania"],
+  ["SA", "South America"],
+]);
+/** "Unknown region", which `Intl` has a name for. */
+const UNKNOWN = "ZZ";
 
 const countries = new Intl.DisplayNames("en", { type: "region", fallback: "none" });
 
@@ -37,7 +39,7 @@ export function geoProperties(of: { geo?: Place | undefined } | Place | undefine
     $geoip_longitude: longitude,
     $geoip_time_zone: timezone,
     $geoip_continent_code: continent,
-    $geoip_continent_name: CONTINENTS[continent ?? ""],
+    $geoip_continent_name: CONTINENTS.get(continent ?? ""),
   };
   return Object.fromEntries(
     Object.entries(named).filter((entry): entry is [string, string | number] => entry[1] !== undefined),
@@ -46,5 +48,6 @@ export function geoProperties(of: { geo?: Place | undefined } | Place | undefine
 
 /** In English; undefined for what is no country's code. */
 function countryName(country: string | undefined): string | undefined {
-  return country !== undefined && /^[A-Z]{2}$/.test(country) ? countries.of(country) : undefined;
+  if (country === undefined || country === UNKNOWN || !/^[A-Z]{2}$/.test(country)) return undefined;
+  return countries.of(country);
 }
