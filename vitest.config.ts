@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { build } from "esbuild";
 import { defineConfig } from "vitest/config";
@@ -50,6 +51,8 @@ async function besideCapture(): Promise<Beside> {
 
 /** The real sandbox, for the scripts of destinations. */
 async function besideDeliver(): Promise<Beside> {
+  // Before any set-up of vitest's.
+  execFileSync(process.execPath, ["scripts/build-isolate.mjs"]);
   const { outputFiles } = await build({
     entryPoints: ["workers/transform/index.ts"],
     ...{ bundle: true, format: "esm", target: "esnext", write: false, external: ["cloudflare:*", "node:*"] },

@@ -7,6 +7,8 @@
  * and one script at a time and writes a `Progress` line before each; `skip=<script id>` (repeatable) applies that script's error
  * policy instead of running it; `fail=<event index>:<script id>` (repeatable) does so for one event. Neither counts as an error.
  * A connection that breaks after the headers means the same as a death: the batch could not be run to its end.
+ * `?only=<destination>` runs that destination's script alone, on events that have passed the chain and the filter before: the answer
+ * has no event lines, and its `own` counts the inputs.
  * `GET /health` answers 200 as long as the event loop turns.
  *
  * Answers other than 200: 404 `bundle_missing` (PUT it and come back), 422 `bundle_broken` (the bundle does not load), 503.

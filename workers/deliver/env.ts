@@ -3,6 +3,8 @@ export interface DeliverEnv {
   OUTBOXES: DurableObjectNamespace;
   DB: D1Database;
   SNAPSHOTS: KVNamespace;
+  /** Runs a destination's own script again, in a replay. */
+  SANDBOX: Fetcher;
   /** The network that destinations are reached through; absent on Cloudflare. */
   EGRESS?: Fetcher;
   /** How long an isolate keeps a snapshot, in milliseconds. */

@@ -54,6 +54,10 @@ export async function loadDestination(
     opened[row.field] = await deps.vault.open(row.sealed);
     setPath(merged, row.field, opened[row.field] as string);
   }
+  // A script that puts its credentials into a request may get them back in the answer as well.
+  const credentials = snapshot?.bundle?.shapers?.[destination]?.credentials ?? {};
+  for (const [name, secret] of Object.entries(credentials))
+    opened[`credentials.${name}`] = await deps.vault.open(secret);
   const parsed = kind.settings.safeParse(merged);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

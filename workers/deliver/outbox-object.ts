@@ -5,12 +5,15 @@ import { logLine } from "../../shared/log.ts";
 import type * as api from "../../shared/outbox-api.ts";
 import { type CachingSnapshotReader, createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
+import { runInSandbox } from "../capture/sandbox-client.ts";
 import { attempt } from "./attempt.ts";
 import { Drain } from "./drain.ts";
 import type { DeliverEnv } from "./env.ts";
 import { Outbox } from "./outbox.ts";
 import { loadDestination } from "./outbox-config.ts";
 import { replayDeadLetters } from "./replay.ts";
+import { type ReshapeDeps, reshape } from "./reshape.ts";
+import { sealedSecrets } from "./sealed-secrets.ts";
 import type { Timers } from "./timers.ts";
 import { Vault } from "./vault.ts";
 import { Wakeups } from "./wakeups.ts";
@@ -31,6 +34,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   readonly #drain: Drain;
   readonly #wakeups: Wakeups;
   readonly #snapshots: CachingSnapshotReader;
+  readonly #reshapeDeps: ReshapeDeps;
   /** Whether the sweep knows of this object. */
   #registered = false;
 
@@ -39,10 +43,17 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     const newId = () => crypto.randomUUID();
     this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId });
     this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock, ...snapshotTtl(env) });
+    const vault = Vault.fromBase64(env.SECRET_KEY);
     const config = {
-      snapshots: this.#snapshots,
+      ...{ snapshots: this.#snapshots, vault },
       sealedSecrets: (team: string, destination: string) => sealedSecrets(env.DB, team, destination),
-      vault: Vault.fromBase64(env.SECRET_KEY),
+    };
+    this.#reshapeDeps = {
+      snapshots: this.#snapshots,
+      run: (bundle, only, events) =>
+        runInSandbox(env.SANDBOX, bundle, events, { careful: false, skip: [], fail: [], only }, (secret) =>
+          vault.open(secret),
+        ),
     };
     const attemptDeps = {
       ...{ clock: systemClock, timers, print: (line: string) => logLine({ print: line }) },
@@ -86,12 +97,20 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     return this.#outbox.deadLetters(query);
   }
 
-  async replay(selection: api.DeadLetterSelection): Promise<{ replayed: number }> {
+  async replay(selection: api.DeadLetterSelection): Promise<{ replayed: number; problem?: string }> {
     // With a short maximum age what is replayed would die again before the next probe.
     this.#drain.trust();
-    const replayed = await replayDeadLetters(this.#outbox, selection, () => scheduler.wait(0));
+    // A script that has just been mended is the one to run.
+    this.#snapshots.forget();
+    const { team, destination } = this.#outbox.identity() ?? { team: "", destination: "" };
+    const deps = {
+      outbox: this.#outbox,
+      reshape: (events: Uint8Array) => reshape(this.#reshapeDeps, team, destination, events),
+      pause: () => scheduler.wait(0),
+    };
+    const replayed = await replayDeadLetters(deps, selection);
     this.#resume();
-    return { replayed };
+    return replayed;
   }
 
   async wake(): Promise<void> {
@@ -130,10 +149,4 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     };
     this.ctx.waitUntil(done.then(() => undefined, failed));
   }
-}
-
-async function sealedSecrets(db: D1Database, team: string, destination: string) {
-  const statement = "SELECT field, sealed FROM secrets WHERE team = ? AND owner = ? ORDER BY field";
-  const { results } = await db.prepare(statement).bind(team, destination).all<{ field: string; sealed: string }>();
-  return results;
 }

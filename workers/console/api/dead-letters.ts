@@ -49,8 +49,19 @@ export async function listDeadLetters(call: Call, deps: ConsoleDeps): Promise<Re
 export async function replayDeadLetters(call: Call, deps: ConsoleDeps): Promise<Response> {
   const { destination, ...selection } = check(ReplayBody, await jsonBody(call.request));
   const { team, outbox } = await outboxOf(call, deps, destination);
-  const { replayed } = await askObject(`outbox ${team}/${destination}`, () => outbox.replay(utc(selection)));
-  logLine({ message: "dead letters replayed", team, destination, replayed });
+  const answer = await askObject(`outbox ${team}/${destination}`, () => outbox.replay(utc(selection)));
+  const { replayed, problem } = answer;
+  logLine({
+    message: "dead letters replayed",
+    team,
+    destination,
+    replayed,
+    ...(problem === undefined ? {} : { problem }),
+  });
+  if (problem !== undefined) {
+    const rest = `${replayed} dead letters were replayed; those that the destination's script has to run on again stay`;
+    throw new AppError("script_not_run", 503, `${problem}. ${rest}: replay them later`);
+  }
   return json({ team, destination, replayed });
 }
 
