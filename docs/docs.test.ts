@@ -8,11 +8,14 @@ import { items, parseConfig, scriptsIn } from "../shared/config.ts";
 import { isObject } from "../shared/secret-fields.ts";
 import { DEFAULT_ADMISSION_LIMITS } from "../workers/capture/admission.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
+import { DEFAULT_WINDOW_S } from "../workers/capture/dedupe.ts";
 import { DEFAULT_GROUP_COMMIT_LIMITS } from "../workers/capture/group-commit.ts";
 import { hostEndpoints } from "../workers/capture/host-endpoints/registry.ts";
 import { DEFAULT_LANE_LIMITS } from "../workers/capture/lane.ts";
 import { PROTOCOLS } from "../workers/capture/protocols/registry.ts";
 import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/pump.ts";
+import { DEFAULT_DAILY_QUOTAS } from "../workers/capture/quota/daily-quotas.ts";
+import { DEFAULT_REDIS_LIMITS } from "../workers/capture/quota/redis-limits.ts";
 import { DEFAULT_BREAKER_LIMITS } from "../workers/deliver/breaker.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS } from "../workers/deliver/dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "../workers/deliver/destinations/common-settings.ts";
@@ -197,6 +200,7 @@ const [, isolates] = /DEFAULT_ISOLATE_COUNT = (\d+)/.exec(read("workers/transfor
 const LIMITS: Record<string, object | number> = {
   ...{ DEFAULT_LIMITS, DEFAULT_GROUP_COMMIT_LIMITS, DEFAULT_ADMISSION_LIMITS, DEFAULT_LANE_LIMITS },
   ...{ DEFAULT_CHAIN_LIMITS, KILLS_BEFORE_QUARANTINE, DEFAULT_SUPERVISOR_LIMITS, DEFAULT_BACKLOG_BYTES },
+  ...{ DEFAULT_REDIS_LIMITS, DEFAULT_DAILY_QUOTAS, DEFAULT_WINDOW_S },
   ...{ DEFAULT_BREAKER_LIMITS, MAX_RETRY_AFTER_MS, DEFAULT_DEAD_LETTER_LIMITS, KEPT_RESPONSE_BYTES },
   // Its module needs the built isolate.
   DEFAULT_ISOLATE_COUNT: Number(isolates),

@@ -19,7 +19,7 @@ export interface DedupeDeps {
 }
 
 /** A retry of posthog-js, which gives up last, comes within this time. */
-const DEFAULT_WINDOW_S = 3_600;
+export const DEFAULT_WINDOW_S = 3_600;
 
 /** 0: no dedupe. Throws, for the operator, for what is no number. */
 export function dedupeWindowS(variable: string | undefined): number {
