@@ -50,6 +50,7 @@ export function aContext(overrides: Partial<CaptureContext> = {}): CaptureContex
     client: { ip: "203.0.113.7", geo: undefined },
     limits: DEFAULT_LIMITS,
     openSecret: async () => Promise.reject(new Error("nothing is sealed here")),
+    minted: new Set(),
     mintUuid: () => uuids.next(NOW_MS),
     ...overrides,
   };
@@ -79,25 +80,6 @@ export function runProtocolTests(fixture: ProtocolFixture): void {
   };
 
   describe(`${protocol.name} as a protocol`, () => {
-    it("gives the events in the order of the request, with the client's uuids and the token", async () => {
-      const decoded = await decode(fixture.body(EVENTS));
-      expect(decoded.token).toBe(fixture.token);
-      expect(decoded.events.map(({ uuid, event, distinct_id }) => ({ uuid, event, distinct_id }))).toEqual(EVENTS);
-    });
-
-    it("keeps the client's uuids when a request comes again (invariant 7)", async () => {
-      const [once, again] = [await decode(fixture.body(EVENTS)), await decode(fixture.body(EVENTS))];
-      expect(again.events.map((event) => event.uuid)).toEqual(once.events.map((event) => event.uuid));
-    });
-
-    it("fills in what every event has", async () => {
-      for (const event of (await decode(fixture.body(EVENTS))).events) {
-        expect(event).toMatchObject({ ip: "203.0.113.7", received_at: "2026-08-01T12:00:00.000Z" });
-        expect(event.timestamp).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
-        expect(event.source).not.toBe("");
-      }
-    });
-
     it("takes the same body compressed, with and without being told", async () => {
       const plain = await decode(fixture.body(EVENTS));
       const zipped = gzipSync(fixture.body(EVENTS));
@@ -155,18 +137,77 @@ export function runProtocolTests(fixture: ProtocolFixture): void {
         { numRuns: 300 },
       );
     });
+  });
 
-    it("answers success with 200", async () => {
-      const response = await protocol.success(await decode(fixture.body(EVENTS)), request(null), context());
-      expect(response.status).toBe(200);
+  runExchangeTests({
+    protocol,
+    token: fixture.token,
+    events: EVENTS,
+    ask: () => ({ request: request(fixture.body(EVENTS)), context: context() }),
+    words: (response) => response.text(),
+  });
+}
+
+/** What the suite has to know of a protocol whose requests have no body. */
+export interface ExchangeFixture {
+  protocol: Protocol;
+  token: string;
+  events: readonly FixtureEvent[];
+  /** The request of these events, anew each time. */
+  ask(): { request: Request; context: CaptureContext };
+  /** What an answer says is wrong. */
+  words(response: Response): Promise<string> | string;
+}
+
+/** The part of the suite that asks nothing of bodies. */
+export function runExchangeTests({ protocol, token, events, ask, words }: ExchangeFixture): void {
+  const decode = () => {
+    const { request, context } = ask();
+    return protocol.decode(request, context);
+  };
+
+  describe(`an exchange with ${protocol.name}`, () => {
+    it("gives the events in the order of the request, with the client's uuids and the token", async () => {
+      const decoded = await decode();
+      expect(decoded.token).toBe(token);
+      expect(decoded.events.map(({ uuid, event, distinct_id }) => ({ uuid, event, distinct_id }))).toEqual(events);
     });
 
-    it("answers a failure with the error's status, text and Retry-After", async () => {
-      const error = new AppError("lane_full", 503, "come back later", { retryAfterS: 7 });
-      const response = protocol.failure(error, request(null), context());
-      expect(response.status).toBe(503);
-      expect(response.headers.get("retry-after")).toBe("7");
-      expect(await response.text()).toContain("come back later");
+    it("keeps the client's uuids when a request comes again (invariant 7)", async () => {
+      const [once, again] = [await decode(), await decode()];
+      expect(again.events.map((event) => event.uuid)).toEqual(once.events.map((event) => event.uuid));
+    });
+
+    it("fills in what every event has", async () => {
+      for (const event of (await decode()).events) {
+        expect(event).toMatchObject({ ip: "203.0.113.7", received_at: "2026-08-01T12:00:00.000Z" });
+        expect(event.timestamp).toMatch(/^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/);
+        expect(event.source).not.toBe("");
+      }
+    });
+
+    it("answers success with 200", async () => {
+      const { request, context } = ask();
+      expect((await protocol.success(await decode(), request, context)).status).toBe(200);
+    });
+
+    it("answers success with 200 where rules have taken all events out", async () => {
+      const decoded = await decode();
+      const refused = new Map(decoded.events.map((event) => [event, "restricted"] as const));
+      const rest = protocol.without?.(decoded, refused) ?? { ...decoded, events: [] };
+      expect(rest.events).toEqual([]);
+      const { request, context } = ask();
+      expect((await protocol.success(rest, request, context)).status).toBe(200);
+    });
+
+    it.each([
+      [new AppError("lane_full", 503, "come back later", { retryAfterS: 7 }), "7"],
+      [new AppError("wrong_protocol", 403, "this source takes other requests"), null],
+    ])("answers a failure with the error's status, text and Retry-After: %s", async (error, retryAfter) => {
+      const { request, context } = ask();
+      const response = protocol.failure(error, request, context);
+      expect([response.status, response.headers.get("retry-after")]).toEqual([error.status, retryAfter]);
+      expect(await words(response)).toContain(error.message);
     });
   });
 }

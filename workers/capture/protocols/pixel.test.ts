@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AppError } from "../../../shared/errors.ts";
-import { aContext } from "./conformance.ts";
+import { aContext, runExchangeTests } from "./conformance.ts";
 import { pixel } from "./pixel.ts";
 import type { CaptureContext } from "./protocol.ts";
-
-// The conformance suite is about bodies; a pixel has none, so what it asks is asked here of the address.
 
 const UUID = "01890a5d-ac96-774b-bcce-b302099a8057";
 const GIF = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==";
@@ -33,6 +31,15 @@ async function refused(asked: Asked) {
   expect(response.headers.get("cache-control")).toBe("no-store");
   return [response.status, response.headers.get("x-error")];
 }
+
+// What the rest of the suite asks of bodies is asked here of the address.
+runExchangeTests({
+  protocol: pixel,
+  token: "phc_acme",
+  events: [{ uuid: UUID, ...valid }],
+  ask: () => ({ request: request(), context: contextOf({ query: { uuid: UUID, ...valid } }) }),
+  words: (response) => response.headers.get("x-error") ?? "",
+});
 
 describe("pixel", () => {
   it("answers success with the image of 43 bytes, which no cache keeps", async () => {
@@ -115,12 +122,6 @@ describe("pixel", () => {
     const [status, text] = await refused({ query: { ...valid, properties: "ü\n" } });
     expect(status).toBe(400);
     expect(text).toMatch(/^failed to parse request: [\x20-\x7e]+$/);
-  });
-
-  it("asks for a retry where the event could not be stored", () => {
-    const error = new AppError("lane_full", 503, "come back later", { retryAfterS: 7 });
-    const response = pixel.failure(error, request(), contextOf({}));
-    expect([response.status, response.headers.get("retry-after")]).toEqual([503, "7"]);
   });
 
   it("never fails in another way than an AppError below 500 (invariant 6)", async () => {
