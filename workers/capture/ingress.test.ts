@@ -1,9 +1,11 @@
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { RestrictionConfig } from "../../shared/config-sources.ts";
 import { AppError } from "../../shared/errors.ts";
 import type { Event } from "../../shared/event.ts";
 import type { Refused } from "../../shared/lane-api.ts";
+import type { SourceSnapshot } from "../../shared/snapshot.ts";
 import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import { encodeEvents } from "./encode.ts";
 import { createIngress, type IngressDeps, type IngressRecord, type Target } from "./ingress.ts";
@@ -340,6 +342,190 @@ describe("the way of a request", () => {
     expect((await ingress.fetch(new Request("http://capture.test/e", init))).status).toBe(400);
     expect(calls).toEqual([]);
     expect((await ingress.fetch(post("/e"))).status).toBe(200);
+  });
+});
+
+describe("sources and restrictions", () => {
+  const SOURCE: SourceSnapshot = { id: "web", protocol: "any", tokens: ["phc_web"], enabled: true, ip: "keep" };
+  const UUIDS = ["01890a5d-ac96-774b-bcce-b302099a8057", "01890a5d-ac96-774b-bcce-b302099a8058"] as const;
+  const withRules = (source: Partial<SourceSnapshot>, restrictions?: RestrictionConfig[]) => {
+    const resolution = { team: "acme", lanes: 2, source: { ...SOURCE, ...source } };
+    return makeIngress({
+      resolve: async () => (restrictions === undefined ? resolution : { ...resolution, restrictions }),
+    });
+  };
+  const segmentBody = JSON.stringify({ type: "track", event: "x", userId: "u", writeKey: "phc_web" });
+  const v1Headers = {
+    authorization: "bearer phc_web",
+    "content-type": "application/json",
+    "user-agent": "x",
+    "posthog-sdk-info": "x/1",
+    "posthog-attempt": "1",
+    "posthog-request-id": UUIDS[0],
+    "posthog-request-timestamp": "2026-08-01T12:00:00Z",
+  };
+  const v1Body = (first: Record<string, unknown> = {}) => {
+    const batch = UUIDS.map((uuid, n) => ({
+      ...{ uuid, event: "x", distinct_id: "u", timestamp: "2026-08-01T11:00:00Z" },
+      ...(n === 0 ? first : {}),
+    }));
+    return JSON.stringify({ created_at: "2026-08-01T12:00:00Z", batch });
+  };
+  const pixelRequest = () => new Request("http://capture.test/p/phc_web.gif?event=x&distinct_id=u");
+
+  it.each<[string, SourceSnapshot["protocol"], () => Request, (response: Response) => unknown, unknown]>([
+    [
+      "posthog",
+      "segment",
+      () => post("/e"),
+      (response) => response.text(),
+      "the source web of this token takes requests of Segment's Tracking API only",
+    ],
+    [
+      "posthog-v1",
+      "pixel",
+      () => post("/i/v1/analytics/events", v1Body(), v1Headers),
+      (response) => response.json(),
+      expect.objectContaining({
+        error: "wrong_protocol",
+        error_description: "the source web of this token takes pixels only: GET /p/{token}.gif",
+      }),
+    ],
+    [
+      "segment",
+      "posthog",
+      () => post("/v1/track", segmentBody),
+      (response) => response.json(),
+      {
+        success: false,
+        code: "wrong_protocol",
+        message: "the source web of this token takes requests of PostHog's SDKs only",
+      },
+    ],
+    [
+      "pixel",
+      "webhook",
+      pixelRequest,
+      (response) => response.headers.get("x-error"),
+      "the source web of this token takes incoming webhooks only: POST /w/{token}",
+    ],
+  ])("a request of %s to a source for %s is refused in its own form", async (_kind, protocol, request, words, text) => {
+    const { ingress, calls } = withRules({ protocol });
+    const response = await ingress.fetch(request());
+    expect(response.status).toBe(403);
+    expect(await words(response)).toEqual(text);
+    expect(calls).toEqual([]);
+  });
+
+  it("a page that is not among the origins is refused by an answer that it cannot read", async () => {
+    const { ingress, calls, refused } = withRules({ origins: ["https://shop.example"] });
+    const ask = (origin: string) => ingress.fetch(post("/e", anEventBody(), { origin }));
+    const response = await ask("https://evil.example");
+    expect(response.headers.get("access-control-allow-origin")).toBeNull();
+    expect(await seen(response)).toEqual({
+      status: 403,
+      body: "the source web takes nothing from this origin; allow it in its origins",
+    });
+    expect([calls, refused]).toEqual([[], []]);
+    const allowed = await ask("https://shop.example");
+    expect([allowed.status, allowed.headers.get("access-control-allow-origin")]).toEqual([200, "https://shop.example"]);
+    expect((await ingress.fetch(post("/e"))).status).toBe(200);
+  });
+
+  it.each([
+    ["posthog", () => post("/e"), 200],
+    ["segment", () => post("/v1/track", segmentBody), 200],
+    ["pixel", pixelRequest, 200],
+  ])(
+    "a source that is off answers %s as if all went well, stores nothing and counts it",
+    async (_kind, ask, status) => {
+      const { ingress, calls, refused } = withRules({ enabled: false });
+      expect((await ingress.fetch(ask())).status).toBe(status);
+      expect(calls).toEqual([]);
+      expect(refused).toEqual([
+        {
+          target: { team: "acme", lanes: 2, token: expect.any(String), region: "local" },
+          counts: { web: { source_disabled: 1 } },
+        },
+      ]);
+    },
+  );
+
+  it("v1 says of each event what became of it", async () => {
+    const { ingress, appended, refused } = withRules({ events: { deny: ["noise"] } });
+    const body = v1Body({ event: "noise" });
+    const answer = await seen(await ingress.fetch(post("/i/v1/analytics/events", body, v1Headers)));
+    expect(JSON.parse(answer.body)).toEqual({
+      results: {
+        [UUIDS[0]]: { result: "drop", details: "event_restriction_drop" },
+        [UUIDS[1]]: { result: "ok" },
+      },
+    });
+    expect(appended.map(({ events }) => events.map(({ uuid, source }) => [uuid, source]))).toEqual([
+      [[UUIDS[1], "web"]],
+    ]);
+    expect(refused.map(({ counts }) => counts)).toEqual([{ web: { event_not_allowed: 1 } }]);
+  });
+
+  it("an event over the source's size is refused as the protocol refuses one that is too large", async () => {
+    const { ingress, appended } = withRules({ max_event_bytes: 2_000 });
+    const large = { properties: { text: "x".repeat(2_000) } };
+    const plain = await seen(await ingress.fetch(post("/e", anEventBody(large))));
+    expect(plain).toEqual({ status: 413, body: expect.stringMatching(/ takes \d+ bytes of at most 2000$/) });
+    const { body } = await seen(await ingress.fetch(post("/i/v1/analytics/events", v1Body(large), v1Headers)));
+    expect(JSON.parse(body).results[UUIDS[0]]).toEqual({ result: "drop", details: "event_too_big" });
+    expect(appended.map(({ events }) => events.length)).toEqual([1]);
+  });
+
+  it("restrictions hold for the events of a request one by one", async () => {
+    const { ingress, appended, refused } = withRules({}, [
+      { action: "drop", distinct_ids: ["banned"] },
+      { action: "dead_letter", events: ["odd"] },
+    ]);
+    const batch = [
+      { event: "a", distinct_id: "banned" },
+      { event: "odd", distinct_id: "u" },
+      { event: "b", distinct_id: "u" },
+    ];
+    expect((await ingress.fetch(post("/batch", JSON.stringify({ api_key: "phc_web", batch })))).status).toBe(200);
+    expect(appended[0]?.events.map(({ event, quarantine }) => [event, quarantine !== undefined])).toEqual([
+      ["odd", true],
+      ["b", false],
+    ]);
+    expect(refused.map(({ counts }) => counts)).toEqual([{ web: { restricted: 1 } }]);
+  });
+
+  it("what is refused is counted only once the rest is durable: a client that failed sends all of it again", async () => {
+    const { ingress, refused } = makeIngress({
+      resolve: async () => ({ team: "acme", lanes: 1, restrictions: [{ action: "drop", events: ["a"] }] }),
+      append: () => Promise.reject(new Error("SQLITE_FULL")),
+    });
+    const batch = ["a", "b"].map((event) => ({ event, distinct_id: "u" }));
+    expect((await ingress.fetch(post("/batch", JSON.stringify({ api_key: "phc_web", batch })))).status).toBe(503);
+    expect(refused).toEqual([]);
+  });
+});
+
+describe("a question beside events", () => {
+  it("is cut where its upload stalls", async () => {
+    const timers: (() => void)[] = [];
+    const timer = () => {
+      const { promise: done, resolve } = Promise.withResolvers<void>();
+      timers.push(resolve);
+      return { done, cancel: () => {} };
+    };
+    const handle = async (request: Request) => new Response(await request.text());
+    const { ingress, records } = makeIngress({ timer, endpoints: [{ methods: ["POST"], path: "/flags", handle }] });
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
+    const init = { method: "POST", body, duplex: "half" } as RequestInit;
+    const answer = ingress.fetch(new Request("http://capture.test/flags", init));
+    await Promise.resolve();
+    expect(timers).toHaveLength(1);
+    timers[0]?.();
+    const response = await answer;
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect(await seen(response)).toEqual({ status: 408, body: "client stopped sending data" });
+    expect(records).toEqual([]);
   });
 });
 
