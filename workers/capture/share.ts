@@ -2,6 +2,7 @@ import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import type { OutboxAppend } from "../../shared/outbox-api.ts";
 import { appendRun, expandRuns } from "../../shared/runs.ts";
 import type { OwnShare, RunResult } from "../../shared/sandbox-api.ts";
+import { scriptFailure } from "../../shared/script-failure.ts";
 import type { LaneBatch } from "./lane.ts";
 
 /** A lane's batch after the scripts: what the destinations' shares are cut from. */
@@ -93,7 +94,7 @@ export class Shares {
       ...{ text, starts, filtered },
       lines: range(first, first + own.count),
       inputs: own.sources.map(inputOf),
-      dead: own.dead.map(({ line, message }) => ({ line, reason: message })),
+      dead: own.dead.map(({ line, message }) => ({ line, reason: scriptFailure(message) })),
       dropped: [...result.dropped, ...own.dropped.map(inputOf)],
       shaped: true,
     };

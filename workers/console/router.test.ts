@@ -231,6 +231,16 @@ test("dead letters are replayed, all or those selected", async () => {
   ]);
 });
 
+test("a replay that cannot run the destination's script says so, and how far it came", async () => {
+  const { objects } = console_.deps;
+  const { outbox } = objects;
+  const problem = "the sandbox is away";
+  objects.outbox = (...of) => ({ ...outbox(...of), replay: async () => ({ replayed: 2, problem }) });
+  const answer = await console_.ask("POST", "/api/teams/acme/dead-letters/replay", { destination: "hook" });
+  expect(answer).toMatchObject({ status: 503, body: { code: "script_not_run" } });
+  expect(answer.body.detail).toMatch(/^the sandbox is away. 2 dead letters were replayed; those .* stay/);
+});
+
 test("an empty list of ids does not replay everything", async () => {
   const answer = await console_.ask("POST", "/api/teams/acme/dead-letters/replay", { destination: "hook", ids: [] });
   expect(answer).toMatchObject({ status: 400, body: { field: "ids" } });

@@ -68,3 +68,16 @@ test("a secret that cannot be opened is an error of the moment, not of the setti
   };
   await expect(loadDestination(deps, "acme", "out")).rejects.toThrow("SECRET_KEY has changed");
 });
+
+test("credentials of the destination's script are cut out of answers like its secrets (invariant 8)", async () => {
+  const script = { id: "destination:out", module: "m.js", on_error: "drop" as const, inputs: {} };
+  const credentials = { key: await vault.seal("script-key") };
+  const bundle = {
+    ...{ hash: "h", team: "acme", scripts: [], filters: {}, modules: {} },
+    shapers: { out: { ...script, credentials }, other: { ...script, credentials: { key: "not opened" } } },
+  };
+  const destinations = [{ id: "out", kind: "webhook", settings: { url: "https://a.test" } }];
+  const snapshot: TeamSnapshot = { team: "acme", version: 1, lanes: 1, tokens: [], bundle, destinations };
+  const deps = { snapshots: { team: async () => snapshot }, sealedSecrets: async () => [], vault };
+  expect(await loadDestination(deps, "acme", "out")).toMatchObject({ state: "ready", secrets: ["script-key"] });
+});

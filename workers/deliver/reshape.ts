@@ -1,6 +1,7 @@
 import { messageOf } from "../../shared/errors.ts";
 import { lineStarts } from "../../shared/ndjson.ts";
 import type { OwnShare } from "../../shared/sandbox-api.ts";
+import { scriptFailure } from "../../shared/script-failure.ts";
 import type { Bundle, SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
 import type { RunOutcome } from "../capture/sandbox-client.ts";
 import { isComplete, type Reshaped } from "./reshaped.ts";
@@ -40,11 +41,6 @@ export async function reshape(
   const made = { ran, share: { ...share, dead }, lines: outcome.events };
   if (ran > count || !isComplete(made)) return { problem: "the sandbox's answer leaves out some of the events" };
   return made;
-}
-
-/** Why an event is a dead letter that no destination has seen. */
-function scriptFailure(message: string): string {
-  return `the destination's script failed: ${message}`;
 }
 
 function allOf(count: number): OwnShare {
