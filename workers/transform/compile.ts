@@ -8,6 +8,7 @@ import type { Bundle, BundleScript } from "../../shared/snapshot.ts";
 import { bundleHash } from "./bundle.ts";
 import { aliasOf, checkDialect, type Dialect, dialectOf, frameFor, wrapperFor } from "./compat/dialect.ts";
 import { checkEntry, exportsOf } from "./exports.ts";
+import { noteForbidden } from "./forbidden-globals.ts";
 import { injectFuel } from "./fuel.ts";
 import { teamModule } from "./library-names.ts";
 import { type Linked, link, reachable, refuseCircles } from "./link.ts";
@@ -75,7 +76,11 @@ class Compiler {
       const owner = moduleOwner(source.id);
       this.#shared.set(source.id, this.#attempt(() => parseModule(this.#counted(source, owner), owner)) ?? null);
     }
-    for (const [id, parsed] of this.#shared) if (parsed !== null) this.#linked.set(id, link(parsed, this.#shared));
+    for (const [id, parsed] of this.#shared) {
+      if (parsed === null) continue;
+      noteForbidden(parsed.program, parsed.note);
+      this.#linked.set(id, link(parsed, this.#shared));
+    }
     refuseCircles(this.#shared, this.#linked);
     for (const parsed of this.#shared.values()) this.#problems.push(...(parsed?.problems ?? []));
   }
@@ -110,12 +115,13 @@ class Compiler {
   /** The dialect that the script is written in; null for our own. */
   #compile(source: ScriptSource<string>, authored: string): Dialect | null {
     const parsed = parseModule(this.#counted(source, source.id), source.id);
-    const { program, fail, problems } = parsed;
+    const { program, fail, note, problems } = parsed;
     const exported = exportsOf(program);
     const dialect = exported.has("transform") ? null : dialectOf([...exported.keys()], program);
+    noteForbidden(program, note, dialect?.bound);
     const isCallable = this.#attempt(() => {
       if (dialect === null) checkEntry(exported, fail);
-      else checkDialect(dialect, program, fail);
+      else checkDialect(dialect, program, note);
       return true;
     });
     const linked = link(parsed, this.#shared, (specifier) => (dialect === null ? null : aliasOf(dialect, specifier)));

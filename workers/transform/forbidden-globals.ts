@@ -8,6 +8,8 @@ const TIMERS = "a script has no timers: it must return at once";
 const STORAGE = "a script has no storage: give it what it needs as ctx.inputs, or put it into the event";
 const CODE = "a script cannot make code from text: put it into the script, or into a module of the team";
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 const ADVICE: Readonly<Record<string, string>> = {
   fetch: NETWORK,
   XMLHttpRequest: NETWORK,
@@ -28,10 +30,13 @@ const ADVICE: Readonly<Record<string, string>> = {
   sessionStorage: STORAGE,
 };
 
-/** Notes every use of them, in the order of the text. What a script declares itself, and `typeof`, are left alone. */
-export function noteForbidden(program: Program, note: Note): void {
+/**
+ * Notes every use of them, in the order of the text. What a script declares itself, what is `bound` around it, and `typeof`, are
+ * left alone.
+ */
+export function noteForbidden(program: Program, note: Note, bound: ReadonlySet<string> = NOTHING): void {
   const found = [...freeIdentifiers(program)].filter(({ name, node, parent }) =>
-    name === "Function" ? isCalled(parent, node) : Object.hasOwn(ADVICE, name) && !isTypeof(parent),
+    name === "Function" ? isCalled(parent, node) : Object.hasOwn(ADVICE, name) && !isTypeof(parent) && !bound.has(name),
   );
   found.sort((a, b) => a.node.start - b.node.start);
   for (const { name, node } of found) note(`cannot use ${name}: ${ADVICE[name] ?? CODE}`, node);

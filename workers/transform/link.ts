@@ -3,6 +3,7 @@
  * the team's modules by id and the headwater:* libraries; everything else is refused when it is published.
  */
 import type { ImportDeclaration, Literal, Node, Program } from "acorn";
+import { COMPAT_LIBRARIES } from "./compat/libraries.ts";
 import { exportsOf, nameOf } from "./exports.ts";
 import { LIBRARIES, libraryModule, teamModule } from "./library-names.ts";
 import type { ParsedModule } from "./module-source.ts";
@@ -17,7 +18,7 @@ export interface Linked {
 }
 
 /** Another product's name for a library or module; null where it has none. */
-export type AliasOf = (specifier: string) => string | null;
+export type AliasOf = (specifier: string) => string | { problem: string } | null;
 
 type Target = { module: string } | { library: string } | { problem: string };
 
@@ -26,8 +27,6 @@ const NODE_BUILTINS: Readonly<Record<string, string>> = {
   url: "headwater:url",
   querystring: "headwater:url",
 };
-/** Libraries that stand in for another product's own. */
-const COMPAT = "headwater:compat-";
 const ONLY = "a script can import modules of its team and headwater:* libraries only";
 
 /** A team's modules by id; null for one that does not parse, whose exports nobody knows. */
@@ -39,7 +38,7 @@ export function link({ program, note }: ParsedModule, team: TeamModules, aliasOf
   for (const { node, source } of importsOf(program)) {
     const specifier = String(source.value);
     const alias = aliasOf(specifier);
-    const target = alias?.startsWith(COMPAT) ? { library: alias } : resolve(alias ?? specifier, team);
+    const target = alias === null ? resolve(specifier, team) : resolveAlias(alias, team);
     if ("problem" in target) {
       note(target.problem, node);
       continue;
@@ -58,10 +57,8 @@ export function link({ program, note }: ParsedModule, team: TeamModules, aliasOf
   return linked;
 }
 
-/** Null for a library of another dialect's: only its aliases lead there. */
-function exportedBy(library: string): Set<string> | null {
-  const names = LIBRARIES[library];
-  return names === undefined ? null : new Set(names);
+function exportedBy(library: string): Set<string> {
+  return new Set(LIBRARIES[library] ?? COMPAT_LIBRARIES[library]);
 }
 
 /** Modules that import each other in a circle: noted at the import that closes it. */
@@ -106,6 +103,12 @@ function importsOf(program: Program): { node: Node; source: Literal }[] {
       ? [{ node, source: node.source }]
       : [],
   );
+}
+
+/** Aliases alone lead to libraries that stand in for another product's own. */
+function resolveAlias(alias: string | { problem: string }, team: TeamModules): Target {
+  if (typeof alias === "object") return alias;
+  return Object.hasOwn(COMPAT_LIBRARIES, alias) ? { library: alias } : resolve(alias, team);
 }
 
 function resolve(specifier: string, team: TeamModules): Target {

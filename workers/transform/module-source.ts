@@ -2,7 +2,6 @@
 import { type Node, type Program, parse } from "acorn";
 import { transform as strip } from "sucrase";
 import { messageOf } from "../../shared/errors.ts";
-import { noteForbidden } from "./forbidden-globals.ts";
 import { PARSE_OPTIONS } from "./fuel.ts";
 import { type ErrorPlace, type Fail, type Note, ScriptCompileError } from "./script-compile-error.ts";
 import { childrenOf } from "./syntax-tree.ts";
@@ -52,7 +51,6 @@ export function parseModule({ code, filename }: ModuleSource, owner: string): Pa
     const program = parse(stripped, PARSE_OPTIONS);
     refuseDynamic(program, fail);
     refuseTopLevelAwait(program, fail);
-    noteForbidden(program, note);
     return { owner, code: stripped, program, fail, note, problems };
   });
 }
