@@ -11,6 +11,8 @@ export interface CarefulRun {
   isolate: IsolateApi;
   events: Uint8Array;
   skips: BatchSkips;
+  /** Runs this destination's script alone. */
+  only: string | null;
   body: WritableStreamDefaultWriter<Uint8Array>;
   /** Resolves when what was written has left. */
   flush(): Promise<void>;
@@ -19,6 +21,16 @@ export interface CarefulRun {
 }
 
 const encoder = new TextEncoder();
+
+/** A destination's own script, and what it has made so far. */
+interface Own {
+  destination: string;
+  id: string;
+  /** Among the bundle's. */
+  position: number;
+  lines: string[];
+  share: OwnShare;
+}
 
 /**
  * Runs one event and one script at a time, naming both before, so that a death names its culprit. Writes the whole body.
@@ -35,18 +47,21 @@ class CarefulBatch {
   readonly #logs: ScriptLog[] = [];
   readonly #sources: number[] = [];
   readonly #lines: string[] = [];
-  readonly #own: { destination: string; lines: string[]; share: OwnShare }[];
+  readonly #own: Own[];
   #chars = 0;
 
   constructor(run: CarefulRun) {
     this.#run = run;
     const { filters, shapers = {} } = run.bundle;
-    for (const destination of Object.keys(filters)) this.#result.matches[destination] = [];
-    this.#own = Object.keys(shapers).map((destination) => ({
+    if (run.only === null) for (const destination of Object.keys(filters)) this.#result.matches[destination] = [];
+    this.#own = Object.entries(shapers).map(([destination, { id }], position) => ({
       destination,
+      id,
+      position,
       lines: [],
       share: { count: 0, sources: [], dropped: [], dead: [] },
     }));
+    if (run.only !== null) this.#own = this.#own.filter(({ destination }) => destination === run.only);
   }
 
   async run(): Promise<void> {
@@ -55,7 +70,8 @@ class CarefulBatch {
     for (const [index, input] of inputs.entries()) {
       if (this.#chars > DEFAULT_CHAIN_LIMITS.outputChars) break;
       ran = index + 1;
-      await this.#input(index, input);
+      if (this.#run.only === null) await this.#input(index, input);
+      else await this.#shape(index, [input], index, {});
     }
     const result = this.#result;
     if (ran < inputs.length) result.ran = ran;
@@ -112,12 +128,11 @@ class CarefulBatch {
   }
 
   async #shape(index: number, lines: string[], start: number, matches: Record<string, number[]>): Promise<void> {
-    const { bundle, isolate, within } = this.#run;
+    const { isolate, within } = this.#run;
     let room = DEFAULT_CHAIN_LIMITS.outputChars - lines.reduce((chars, { length }) => chars + length, 0);
-    for (const [position, { destination, lines: own, share }] of this.#own.entries()) {
+    for (const { destination, id, position, lines: own, share } of this.#own) {
       const taken = matches[destination] ?? lines.map((_, i) => i);
-      const id = bundle.shapers?.[destination]?.id;
-      if (taken.length === 0 || id === undefined) continue;
+      if (taken.length === 0) continue;
       const mark = await this.#announce(index, id);
       const given = taken.map((line) => lines[line] as string);
       const shaped = await within(isolate.shape(position, index, given, mark, room));

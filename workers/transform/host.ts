@@ -18,7 +18,6 @@ import { runCarefully } from "./careful.ts";
 import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
 import type { Isolates } from "./isolates.ts";
 import { Lru } from "./lru.ts";
-import { runOnly, shaperOf } from "./only.ts";
 import { Turns, type Wait } from "./turns.ts";
 
 export interface HostOptions {
@@ -106,8 +105,7 @@ export class Host {
       const upload = this.#uploads.get(hash);
       if (upload === undefined) throw new BundleMissingError(hash);
       const { bundle } = upload;
-      const only = query.get("only");
-      if (only !== null) shaperOf(bundle, only);
+      refuseUnknown(bundle, query.get("only"));
       const isolate = await this.#isolates.get(upload);
       const { readable, writable } = new IdentityTransformStream();
       this.#answer(bundle, isolate, events, query, writable.getWriter()).finally(finish);
@@ -131,12 +129,12 @@ export class Host {
     try {
       await flush();
       const skips = skipsOf(query);
+      const only = query.get("only");
       if (query.get("careful") === "1") {
         const within = <T>(work: Promise<T>) => this.#within(RUN_TIMEOUT_MS, work, "the batch does not end");
-        await runCarefully({ bundle, isolate, events, skips, body, flush, within });
+        await runCarefully({ bundle, isolate, events, skips, only, body, flush, within });
       } else {
-        const only = query.get("only");
-        const run = only === null ? isolate.run(events, skips) : runOnly(isolate, only, shaperOf(bundle, only), events);
+        const run = isolate.run(events, skips, only);
         const answer = await this.#within(RUN_TIMEOUT_MS, run, "the batch does not end");
         await this.#within(BODY_TIMEOUT_MS, body.write(answer), "the answer is not being read");
       }
@@ -162,6 +160,11 @@ export class Host {
       abort.abort();
     }
   }
+}
+
+function refuseUnknown(bundle: Bundle, destination: string | null): void {
+  if (destination === null || Object.hasOwn(bundle.shapers ?? {}, destination)) return;
+  throw new AppError("not_found", 404, `bundle ${bundle.hash} has no script of destination "${destination}"`);
 }
 
 function skipsOf(query: URLSearchParams): BatchSkips {

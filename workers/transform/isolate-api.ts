@@ -1,13 +1,13 @@
 import type { Filter } from "../../shared/filter.ts";
 import type { Bundle, BundleScript } from "../../shared/snapshot.ts";
-import type { ShapeOutput, StepOutput } from "./isolate/chain.ts";
+import type { ShapeOutput, StepOutput } from "./isolate/chain-types.ts";
 
 /** Between the sandbox's host and the harness inside an isolate: RPC, events as UTF-8 bytes. */
 export interface IsolateApi {
   /** Resolves once every module has parsed; no script has run by then. */
   check(): Promise<boolean>;
-  /** NDJSON in; out: the RunResult line, then the events, then the destinations' own lines. */
-  run(events: Uint8Array, skips: BatchSkips): Promise<Uint8Array>;
+  /** NDJSON in; out: the RunResult line, then the events, then the destinations' own lines. `only`: that destination's script alone. */
+  run(events: Uint8Array, skips: BatchSkips, only: string | null): Promise<Uint8Array>;
   /** Careful mode: one script on what has become of one event; `mark` applies its error policy instead of running it. */
   step(script: number, index: number, lines: string[], mark: boolean): Promise<StepOutput>;
   /** Careful mode: which lines each filtered destination takes. */

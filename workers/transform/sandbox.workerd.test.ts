@@ -4,11 +4,12 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../shared/clock.ts";
 import type { Event } from "../../shared/event.ts";
 import type { Filter } from "../../shared/filter.ts";
-import type { Progress, RunResult } from "../../shared/sandbox-api.ts";
+import type { BundleUpload, Progress, RunResult } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
 import { anEvent } from "../../shared/testing/builders.ts";
 import { bundleHash } from "./bundle.ts";
-import { compileBundle } from "./compile.ts";
+import { type BundleSource, compileBundle } from "./compile.ts";
+import { injectFuel } from "./fuel.ts";
 import { Host } from "./host.ts";
 import type { TransformEnv } from "./index.ts";
 import { Isolates } from "./isolates.ts";
@@ -29,8 +30,22 @@ function bundleOf(team: string, codes: string[], filters: Record<string, Filter>
   return compileBundle({ team, scripts, filters });
 }
 
-function put(bundle: Bundle, sandbox = deployed, hash = bundle.hash): Promise<Response> {
-  return sandbox(new Request(`${ORIGIN}/bundles/${hash}`, { method: "PUT", body: JSON.stringify(bundle) }));
+/** A script that publishing would refuse: the isolate does not rest on that. */
+async function unpublishable(body: string): Promise<Bundle> {
+  const bundle = await bundleOf("acme", ["return event;"]);
+  bundle.modules["script-0.js"] = injectFuel(`export function transform(event, ctx) { ${body} }`);
+  bundle.hash = await bundleHash(bundle);
+  return bundle;
+}
+
+function put(
+  bundle: Bundle,
+  sandbox = deployed,
+  hash = bundle.hash,
+  credentials: BundleUpload["credentials"] = {},
+): Promise<Response> {
+  const upload: BundleUpload = { bundle, credentials };
+  return sandbox(new Request(`${ORIGIN}/bundles/${hash}`, { method: "PUT", body: JSON.stringify(upload) }));
 }
 
 function post(bundle: Bundle, events: unknown[], query = "", sandbox = deployed): Promise<Response> {
@@ -45,9 +60,14 @@ async function read(answer: Response): Promise<{ progress: Progress[]; result: R
   return { progress: lines.slice(0, head), result: lines[head], events: lines.slice(head + 1) };
 }
 
-async function run(bundle: Bundle, events: unknown[], query = "") {
-  await put(bundle);
+async function run(bundle: Bundle, events: unknown[], query = "", credentials: BundleUpload["credentials"] = {}) {
+  await put(bundle, deployed, bundle.hash, credentials);
   return read(await post(bundle, events, query));
+}
+
+/** How scripts did is counted the same way in every test: left out where it is of no interest. */
+function withoutUse({ use: _, ...result }: RunResult): RunResult {
+  return result;
 }
 
 describe("the sandbox", () => {
@@ -68,12 +88,16 @@ describe("the sandbox", () => {
       bundle,
       ["a", "drop", "bad", "two"].map((event) => anEvent({ event })),
     );
-    expect(result).toEqual({
+    expect(withoutUse(result)).toEqual({
       sources: [0, 2, 3, 3],
       dropped: [1],
       matches: { copies: [3], seen: [0, 1, 2, 3] },
-      errors: [{ script: "s0", message: "Error: no (line 1)", count: 1, index: 2 }],
+      errors: [{ script: "s0", message: "Error: no (line 1)", count: 1, index: 2, stack: ["transform (s0:1)"] }],
     });
+    expect(result.use?.map(({ script, events: given, dropped, errors }) => [script, given, dropped, errors])).toEqual([
+      ["s0", 4, 1, 1],
+      ["s1", 4, 0, 0],
+    ]);
     expect(events.map(({ event, properties }) => [event, properties.seen, properties.$transformations_failed])).toEqual(
       [
         ["a", "acme!", undefined],
@@ -124,7 +148,7 @@ describe("the sandbox", () => {
     ["require", "require('node:fs')"],
     ["self", "self.fetch"],
   ])("keeps %s from scripts", async (name, expression) => {
-    const { result } = await run(await bundleOf("acme", [`${expression}; return event;`]), [anEvent()]);
+    const { result } = await run(await unpublishable(`${expression}; return event;`), [anEvent()]);
     expect(result.errors[0]!.message, name).toMatch(/^ReferenceError: \w+ is not defined/);
   });
 
@@ -136,7 +160,7 @@ describe("the sandbox", () => {
     ],
     ["the constructor of the global object", "return globalThis.constructor.prototype.fetch ?? null"],
   ])("keeps fetch from scripts by way of %s", async (_, code) => {
-    const { result } = await run(await bundleOf("acme", [`${code};`]), [anEvent()]);
+    const { result } = await run(await unpublishable(`${code};`), [anEvent()]);
     expect(result.dropped).toEqual([0]);
   });
 
@@ -146,7 +170,7 @@ describe("the sandbox", () => {
     ["a constructor found by a function", "(() => {}).constructor('return 1')()"],
     ["a constructor found by a generator", "(function* () {}).constructor('yield 1')().next()"],
   ])("compiles no code from text through %s", async (_, expression) => {
-    const { result } = await run(await bundleOf("acme", [`${expression}; return event;`]), [anEvent()]);
+    const { result } = await run(await unpublishable(`${expression}; return event;`), [anEvent()]);
     expect(result.errors[0]!.message).toMatch(/^(EvalError: Code generation|ReferenceError: eval is not defined)/);
   });
 
@@ -207,7 +231,13 @@ describe("the sandbox", () => {
       ["a", "bad", "b"].map((event) => anEvent({ event })),
     );
     expect(result.errors).toEqual([
-      { script: "s0", message: expect.stringMatching(/^ran out of fuel .* \(line 1\)$/), count: 1, index: 1 },
+      {
+        script: "s0",
+        message: expect.stringMatching(/^ran out of fuel .* \(line 1\)$/),
+        count: 1,
+        index: 1,
+        stack: ["transform (s0:1)"],
+      },
     ]);
     expect(events).toHaveLength(3);
   });
@@ -219,7 +249,13 @@ describe("the sandbox", () => {
     ]);
     const { result, events } = await run(bundle, [anEvent()]);
     expect(result.errors).toEqual([
-      { script: "s0", message: expect.stringMatching(/^does not load: TypeError: .* \(line 1\)$/), count: 1, index: 0 },
+      {
+        script: "s0",
+        message: expect.stringMatching(/^does not load: TypeError: .* \(line 1\)$/),
+        count: 1,
+        index: 0,
+        stack: ["s0:1"],
+      },
     ]);
     expect(events[0]!.properties).toMatchObject({ ran: true, $transformations_failed: ["s0"] });
   });
@@ -249,7 +285,7 @@ describe("the sandbox", () => {
     const query = "?skip=none&fail=0:s1";
     const whole = await run(bundle, events, query);
     const careful = await run(bundle, events, `${query}&careful=1`);
-    expect(careful.result).toEqual(whole.result);
+    expect(careful.result).toEqual(withoutUse(whole.result));
     expect(careful.events).toEqual(whole.events);
     expect(careful.progress).toEqual([
       { event: 0, script: "s0" },
@@ -259,6 +295,141 @@ describe("the sandbox", () => {
       { event: 3, script: "s0" },
       { event: 3, script: "s1" },
     ]);
+  });
+});
+
+/** As `bundleOf`, with what it leaves out. */
+function richBundleOf(source: Partial<BundleSource>): Promise<Bundle> {
+  return compileBundle({ team: "acme", scripts: [], filters: {}, ...source });
+}
+
+const script = (id: string, code: string, on_error: "pass" | "drop" | "quarantine" = "pass") => ({
+  id,
+  code,
+  on_error,
+  inputs: {},
+});
+const shaper = (destination: string, code: string, on_error: "dead_letter" | "pass" | "drop" = "dead_letter") => ({
+  id: `destination:${destination}`,
+  destination,
+  code,
+  on_error,
+  inputs: {},
+});
+
+describe("policies, destinations' scripts and batches", () => {
+  const events = ["a", "bad", "drop", "two"].map((event, i) =>
+    anEvent({ event, uuid: `01890a5d-ac96-774b-bcce-b302099a805${i}` }),
+  );
+  const source: Partial<BundleSource> = {
+    scripts: [
+      script("batch", "export const transformBatch = (events) => events.filter((event) => event.event !== 'drop');"),
+      script(
+        "strict",
+        "function check(event) {\n  if (event.event === 'bad') throw new Error('no');\n}\nexport function transform(event) {\n  check(event);\n  return event.event === 'two' ? [event, event] : event;\n}",
+        "quarantine",
+      ),
+    ],
+    shapers: [
+      shaper(
+        "hook",
+        "export function transform(event, ctx) { if (event.event === 'a') throw new Error('not a'); return { url: 'https://example.com', body: event.event }; }",
+      ),
+      shaper("quiet", "export const transformBatch = (events) => events.map(() => null);"),
+    ],
+    filters: { quiet: { event: { eq: "a" } } },
+  };
+  const hookShare = {
+    count: 3,
+    sources: [0, 1, 2],
+    dropped: [],
+    dead: [{ line: 0, message: "Error: not a (line 1)" }],
+  };
+
+  it("run together, and every line and input is accounted for (invariant 5)", async () => {
+    const { result, events: lines } = await run(await richBundleOf(source), events);
+    expect(result).toMatchObject({
+      sources: [0, 3, 3],
+      dropped: [2],
+      quarantined: [{ index: 1, script: "strict", message: "Error: no (line 2)" }],
+      matches: { quiet: [0] },
+      own: { hook: hookShare, quiet: { count: 0, sources: [], dropped: [0], dead: [] } },
+    });
+    expect(result.errors.find(({ script: id }) => id === "strict")?.stack).toEqual([
+      "check (strict:2)",
+      "transform (strict:5)",
+    ]);
+    expect(lines.slice(0, 3).map(({ event }) => event)).toEqual(["a", "two", "two"]);
+    expect(lines[3]).toEqual(lines[0]);
+    expect(lines[4]).toEqual({
+      uuid: lines[1]?.uuid,
+      event: "two",
+      distinct_id: "user-1",
+      $request: { url: "https://example.com", body: "two" },
+    });
+    expect(result.use?.map(({ script: id }) => id)).toEqual([
+      "batch",
+      "strict",
+      "destination:hook",
+      "destination:quiet",
+    ]);
+  });
+
+  it("give the same in careful mode", async () => {
+    const bundle = await richBundleOf(source);
+    const whole = await run(bundle, events);
+    const careful = await run(bundle, events, "?careful=1");
+    const byScript = (result: RunResult) => ({
+      ...withoutUse(result),
+      errors: result.errors.toSorted((a, b) => (a.script < b.script ? -1 : 1)),
+    });
+    expect(byScript(careful.result)).toEqual(byScript(whole.result));
+    expect(careful.events).toEqual(whole.events);
+    expect(careful.progress).toEqual([
+      { event: 0, script: "batch" },
+      { event: 0, script: "strict" },
+      { event: 0, script: "destination:hook" },
+      { event: 0, script: "destination:quiet" },
+      { event: 1, script: "batch" },
+      { event: 1, script: "strict" },
+      { event: 2, script: "batch" },
+      { event: 3, script: "batch" },
+      { event: 3, script: "strict" },
+      { event: 3, script: "destination:hook" },
+    ]);
+  });
+
+  it.each(["", "&careful=1"])("run one destination's script alone where asked so%s", async (query) => {
+    const { result, events: lines } = await run(
+      await richBundleOf(source),
+      events,
+      `?only=hook&fail=3:destination:hook${query}`,
+    );
+    expect(withoutUse(result)).toMatchObject({ sources: [], dropped: [], matches: {} });
+    expect(result.own).toEqual({
+      hook: {
+        count: 4,
+        sources: [0, 1, 2, 3],
+        dropped: [],
+        dead: [hookShare.dead[0], { line: 3, message: expect.stringMatching(/^was not run/) }],
+      },
+    });
+    expect(lines).toHaveLength(4);
+    const { result: batch } = await run(await richBundleOf(source), events, `?only=quiet${query}`);
+    expect(batch.own).toEqual({ quiet: { count: 0, sources: [], dropped: [0, 1, 2, 3], dead: [] } });
+    expect((await post(await richBundleOf(source), events, "?only=nobody")).status).toBe(404);
+  });
+
+  it("hand a script its credentials, and show them to no other script, team or reader (invariant 8)", async () => {
+    const code =
+      "export function transform(event, ctx) { ctx.log(ctx.credentials); event.properties.got = ctx.credentials.KEY ?? null; return event; }";
+    const own = { ...script("one", code), credentials: { KEY: "sealed-text" } };
+    const mine = await richBundleOf({ scripts: [own, script("two", code.replace("got", "other"))] });
+    const answer = await run(mine, [anEvent()], "", { one: { KEY: "sk_live_1" } });
+    expect(answer.events[0]?.properties).toMatchObject({ got: "sk_live_1", other: null });
+    expect(answer.result.logs?.map(({ text }) => text)).toEqual(['{"KEY":"[credential KEY]"}', "{}"]);
+    const seen = await run(await richBundleOf({ team: "other", scripts: [script("one", code)] }), [anEvent()]);
+    expect(seen.events[0]?.properties.got).toBeNull();
   });
 });
 

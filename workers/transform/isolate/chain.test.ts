@@ -6,7 +6,8 @@ import { anEvent } from "../../../shared/testing/builders.ts";
 import { injectFuel } from "../fuel.ts";
 import { chainOf as chainFrom, runChain } from "../testing/chain-of.ts";
 import { evaluate } from "../testing/evaluate.ts";
-import { type Chain, DEFAULT_CHAIN_LIMITS, type Skips } from "./chain.ts";
+import { type Chain, DEFAULT_CHAIN_LIMITS } from "./chain.ts";
+import type { Skips } from "./chain-types.ts";
 import { refill } from "./fuel-tank.ts";
 
 const UUID = "01890a5d-ac96-774b-bcce-b302099a8057";

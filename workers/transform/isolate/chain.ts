@@ -16,36 +16,27 @@
  * What the harness needs of the language is captured before any script runs.
  */
 import type { Event } from "../../../shared/event.ts";
-import { compileFilter, type Filter, type FilterTest } from "../../../shared/filter.ts";
-import type { OwnShare, RunResult, ScriptError, ScriptLog, ScriptUse } from "../../../shared/sandbox-api.ts";
+import { compileFilter, type FilterTest } from "../../../shared/filter.ts";
+import type { RunResult, ScriptUse } from "../../../shared/sandbox-api.ts";
+import type {
+  ChainLimits,
+  ChainOptions,
+  ChainOutput,
+  ChainScript,
+  Halt,
+  ShapeOutput,
+  Skips,
+  StepOutput,
+} from "./chain-types.ts";
 import { DestinationShare, type ShaperPolicy } from "./destination-share.ts";
 import { Journal } from "./journal.ts";
 import { credentialRedactor } from "./redact-credentials.ts";
-import { Failure, type Item, type Outcome, type Output, Script, type ScriptSource } from "./script.ts";
+import { Failure, type Item, type Outcome, type Output, Script } from "./script.ts";
+import type { Idle } from "./settle.ts";
 
 const { parse, stringify } = JSON;
 const { isArray } = Array;
 const { ceil, max } = Math;
-
-/** Where a script's own steps are counted (fuel-tank.ts). */
-export interface Tank {
-  refill(steps: number): void;
-  drain(): number;
-  emptiedAt(): Error | null;
-}
-
-export interface ChainLimits {
-  /** Steps of one script on one event. */
-  eventSteps: number;
-  /** Steps of one script over a batch: what a script that always runs dry may cost everybody else. */
-  batchSteps: number;
-  /** Steps of a script's top level. */
-  loadSteps: number;
-  /** Events that one event may become. */
-  outputs: number;
-  /** Characters of what one event may become, destinations' own lines included, and beyond which a batch ends early. */
-  outputChars: number;
-}
 
 /** An endless loop that does little ends after 1 to 5 ms. An ordinary script takes a few thousand steps. */
 export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
@@ -57,68 +48,17 @@ export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
   outputChars: 5_000_000,
 };
 
-export interface ChainScript extends ScriptSource {
-  on_error: "pass" | "drop" | "quarantine";
-  /** Runs on events of this source only. */
-  source?: string;
-}
-
-export interface ChainShaper extends ScriptSource {
-  destination: string;
-  on_error: ShaperPolicy;
-}
-
-export interface ChainOptions {
-  team: string;
-  scripts: ChainScript[];
-  /** Destinations' own scripts. */
-  shapers?: ChainShaper[];
-  filters: Record<string, Filter>;
-  tank: Tank;
-  limits?: ChainLimits;
-}
-
-/** What not to run, by script id: on the whole batch, and by index of the event. */
-export interface Skips {
-  scripts: ReadonlySet<string>;
-  events: ReadonlyMap<number, ReadonlySet<string>>;
-}
-
-export interface ChainOutput {
-  result: RunResult;
-  /** The events, then the destinations' own lines. */
-  lines: string[];
-}
-
-/** Careful mode: what one step gave. */
-export interface StepOutput {
-  lines: string[];
-  /** The input goes to the quarantine. Absent: it does not. */
-  quarantined?: Halt;
-  errors: ScriptError[];
-  logs: ScriptLog[];
-}
-
-/** Careful mode: what a destination's own script made of one input's lines. */
-export interface ShapeOutput {
-  lines: string[];
-  share: OwnShare;
-  errors: ScriptError[];
-  logs: ScriptLog[];
-}
-
-/** Why an input goes to the quarantine. */
-interface Halt {
-  script: string;
-  message: string;
-}
-
 interface Link {
   script: Script;
   policy: ChainScript["on_error"];
   source: string | undefined;
   /** In this batch. */
   isSkipped: boolean;
+}
+
+interface PlacedItem extends Item {
+  /** Of the line that it is. */
+  position: number;
 }
 
 interface Shaper {
@@ -148,6 +88,8 @@ interface Batch {
 const NO_SKIPS: Skips = { scripts: new Set(), events: new Map() };
 /** Names the restrictions among scripts: capture has marked the event. */
 const RESTRICTION = "restriction";
+/** Where nobody waits: what does not settle at once never does. */
+const NOT_IDLE: Idle = async () => undefined;
 const MARK = '"quarantine":';
 const SKIPPED = "was not run: the sandbox had to be stopped while it ran";
 /** Above the positions of any chain. */
@@ -166,12 +108,20 @@ export class Chain {
   /** Characters that the input may still become. */
   #room = 0;
 
-  constructor({ team, scripts, shapers = [], filters, tank, limits = DEFAULT_CHAIN_LIMITS }: ChainOptions) {
+  constructor({
+    team,
+    scripts,
+    shapers = [],
+    filters,
+    tank,
+    limits = DEFAULT_CHAIN_LIMITS,
+    idle = NOT_IDLE,
+  }: ChainOptions) {
     this.#limits = limits;
     this.#journal = new Journal(
       credentialRedactor([...scripts, ...shapers].map(({ credentials = {} }) => credentials)),
     );
-    const options = { team, tank, limits, journal: this.#journal };
+    const options = { team, tank, limits, journal: this.#journal, idle };
     this.#destinations = Object.keys(filters);
     this.#tests = Object.values(filters).map(compileFilter);
     this.#links = scripts.map((source, position) => ({
@@ -195,15 +145,45 @@ export class Chain {
     return this.#journal.log;
   }
 
-  /** Runs NDJSON through the chain. */
-  async run(text: string, skips: Skips = NO_SKIPS): Promise<ChainOutput> {
+  /**
+   * Runs NDJSON through the chain, and what it becomes through the destinations' scripts. `only`: a destination, whose script alone
+   * is run, on events that have passed the chain and its filter before.
+   */
+  async run(text: string, skips: Skips = NO_SKIPS, only: string | null = null): Promise<ChainOutput> {
+    if (only !== null) return this.#runOnly(text === "" ? [] : text.split("\n"), skips, only);
     for (const { script } of [...this.#links, ...this.#shapers]) if (!skips.scripts.has(script.id)) await script.load();
     const lines = text === "" ? [] : text.split("\n");
     const isStaged = [...this.#links, ...this.#shapers].some(({ script }) => script.isBatch);
     if (!isStaged) this.#runEach(lines, skips);
     // What has become too much for one answer starts again with half of the events.
-    else for (let count = lines.length; !this.#runStaged(lines, count, skips); ) count = ceil(count / 2);
-    return this.#answer(lines.length);
+    else for (let count = lines.length; !(await this.#runStaged(lines, count, skips)); ) count = ceil(count / 2);
+    return this.#answer(lines.length, this.#shapers);
+  }
+
+  /** The answer has no event lines, and the share counts the inputs. */
+  async #runOnly(lines: string[], skips: Skips, destination: string): Promise<ChainOutput> {
+    const shaper = this.#shapers.find((each) => each.destination === destination);
+    if (shaper === undefined) throw new Error(`the bundle has no script of destination "${destination}"`);
+    if (!skips.scripts.has(shaper.script.id)) await shaper.script.load();
+    for (let count = lines.length; !(await this.#shapeInputs(shaper, lines, count, skips)); ) count = ceil(count / 2);
+    const { result, lines: own } = this.#answer(lines.length, [shaper]);
+    return { result: { ...result, sources: [], matches: {} }, lines: own };
+  }
+
+  async #shapeInputs(shaper: Shaper, lines: readonly string[], count: number, skips: Skips): Promise<boolean> {
+    const batch = this.#begin(skips);
+    if (!shaper.script.isBatch) {
+      for (let i = 0; i < count && batch.chars <= this.#limits.outputChars; i++) {
+        this.#open(i, lines[i] as string);
+        batch.ran = i + 1;
+        this.#shape(shaper, i, lines[i] as string);
+      }
+      return true;
+    }
+    batch.ran = count;
+    const items = lines.slice(0, count).map((line, at) => ({ at, event: null, line, position: at }));
+    await this.#shapeAll(shaper, items, count);
+    return count <= 1 || batch.chars <= this.#limits.outputChars;
   }
 
   /** Careful mode: one script on what has become of one event. `mark` applies its error policy instead of running it. */
@@ -217,7 +197,7 @@ export class Chain {
     for (let i = 0; i < lines.length && this.#halt === null; i++) {
       const line = lines[i] as string;
       const event = parse(line) as Event;
-      for (const output of asArray(isFor(link, event) ? this.#run(link, event, line, mark) : { event, line })) {
+      for (const output of asArray(await this.#runOne(link, event, line, mark))) {
         this.#take(output.line);
         out.push(output.line);
       }
@@ -244,7 +224,9 @@ export class Chain {
     this.#journal.index = index;
     this.#room = room;
     found.isSkipped = mark;
-    for (let position = 0; position < lines.length; position++) this.#shape(found, position, lines[position] as string);
+    for (let position = 0; position < lines.length; position++) {
+      await this.#shapeOne(found, position, lines[position] as string);
+    }
     const { errors, logs } = this.#journal;
     const { share } = found;
     return { lines: share.lines, share: share.read(), errors: errors.list(), logs: logs.list };
@@ -303,7 +285,7 @@ export class Chain {
   }
 
   /** The first `count` events, script by script. False where they become too much for one answer, and are more than one. */
-  #runStaged(lines: readonly string[], count: number, skips: Skips): boolean {
+  async #runStaged(lines: readonly string[], count: number, skips: Skips): Promise<boolean> {
     const batch = this.#begin(skips);
     const halts = new Map<number, Halt>();
     let items: Item[] = [];
@@ -315,7 +297,7 @@ export class Chain {
       else halts.set(at, halt);
     }
     for (const link of this.#links) {
-      const next = this.#stage(link, items, halts);
+      const next = await this.#stage(link, items, halts);
       if (next === null && count > 1) return false;
       if (next === null) halts.set(0, this.#overflow());
       items = next ?? [];
@@ -330,15 +312,16 @@ export class Chain {
       }
       this.#close(start);
     }
-    for (const shaper of this.#shapers) if (shaper.script.isBatch) this.#shapeAll(shaper, count);
+    for (const shaper of this.#shapers)
+      if (shaper.script.isBatch) await this.#shapeAll(shaper, this.#taken(shaper), count);
     return count <= 1 || batch.chars <= this.#limits.outputChars;
   }
 
   /** One script on all events. Null where they become too much for one answer. */
-  #stage(link: Link, items: readonly Item[], halts: Map<number, Halt>): Item[] | null {
+  async #stage(link: Link, items: readonly Item[], halts: Map<number, Halt>): Promise<Item[] | null> {
     // Before anything runs: a script may change what the source is told by.
     const runs = items.map((item) => this.#isRun(link, item));
-    const together = link.script.isBatch ? callTogether(link.script, items, runs) : [];
+    const together = link.script.isBatch ? await callTogether(link.script, items, runs) : [];
     if (together === null) return null;
     const staged: Item[] = [];
     let [chars, used] = [0, 0];
@@ -381,6 +364,12 @@ export class Chain {
 
   #run(link: Link, event: Event, line: string, isSkipped: boolean): Output | Output[] | null {
     return this.#settle(link, line, isSkipped ? new Failure(SKIPPED) : link.script.call(event, line));
+  }
+
+  /** The same for every script, also those that return promises; leaves events of other sources alone. */
+  async #runOne(link: Link, event: Event, line: string, isSkipped: boolean): Promise<Output | Output[] | null> {
+    if (!isFor(link, event)) return { event, line };
+    return this.#settle(link, line, isSkipped ? new Failure(SKIPPED) : await link.script.callOne(event, line));
   }
 
   /** What becomes of an event that a script has run on, or has failed on: null where it ends here. */
@@ -482,6 +471,13 @@ export class Chain {
     );
   }
 
+  /** The same for every script, also those that return promises. */
+  async #shapeOne(shaper: Shaper, position: number, line: string): Promise<void> {
+    const isSkipped = this.#isSkipped(shaper);
+    const event = parse(line) as Event;
+    this.#place(shaper, position, line, isSkipped ? new Failure(SKIPPED) : await shaper.script.callOne(event, line));
+  }
+
   #place({ share, script, policy }: Shaper, position: number, line: string, outcome: Outcome): void {
     const chars = share.add(position, line, outcome, policy, this.#room);
     if (chars < 0) {
@@ -493,33 +489,38 @@ export class Chain {
     this.#batch.chars += chars;
   }
 
-  /** A destination's `transformBatch` on every line that the destination takes. */
-  #shapeAll(shaper: Shaper, count: number): void {
-    const { lines, sources, matches, chars } = this.#batch;
-    const positions = matches[shaper.filter] ?? lines.map((_, position) => position);
-    const items = positions.map((p) => ({ at: sources[p] as number, event: null, line: lines[p] as string }));
-    // One event alone has to fit; of several that do not, fewer are run.
-    this.#room = count > 1 ? Number.POSITIVE_INFINITY : max(0, this.#limits.outputChars - chars);
-    const given = items.filter(({ at }) => {
-      this.#journal.index = at;
-      return !this.#isSkipped(shaper);
+  /** The lines that a destination takes. */
+  #taken({ filter }: Shaper): PlacedItem[] {
+    const { lines, sources, matches } = this.#batch;
+    const positions = matches[filter] ?? lines.map((_, position) => position);
+    return positions.map((position) => {
+      return { at: sources[position] as number, event: null, line: lines[position] as string, position };
     });
-    const outcomes = given.length === 0 ? [] : shaper.script.callBatch(given);
+  }
+
+  /** A destination's `transformBatch` on what comes of `count` inputs. */
+  async #shapeAll(shaper: Shaper, items: readonly PlacedItem[], count: number): Promise<void> {
+    // One event alone has to fit; of several that do not, fewer are run.
+    this.#room = count > 1 ? Number.POSITIVE_INFINITY : max(0, this.#limits.outputChars - this.#batch.chars);
+    const runs = items.map(({ at }) => {
+      this.#journal.index = at;
+      return this.#isSkipped(shaper) ? "skip" : "run";
+    });
+    const outcomes = await callTogether(shaper.script, items, runs);
     if (outcomes === null && count > 1) {
       this.#batch.chars = Number.POSITIVE_INFINITY;
       return;
     }
     let used = 0;
     for (let i = 0; i < items.length; i++) {
-      const { at, line } = items[i] as Item;
+      const { at, position, line } = items[i] as PlacedItem;
       this.#journal.index = at;
-      const position = positions[i] as number;
-      if (outcomes === null || this.#isSkipped(shaper)) this.#shape(shaper, position, line);
+      if (outcomes === null || runs[i] === "skip") await this.#shapeOne(shaper, position, line);
       else this.#place(shaper, position, line, outcomes[used++] as Outcome);
     }
   }
 
-  #answer(count: number): ChainOutput {
+  #answer(count: number, shapers: readonly Shaper[]): ChainOutput {
     const { ran, lines, sources, dropped, quarantined } = this.#batch;
     const { errors, logs } = this.#journal;
     const result: RunResult = {
@@ -533,9 +534,9 @@ export class Chain {
     if (logs.list.length > 0) result.logs = logs.list;
     const use = [...this.#links, ...this.#shapers].map(({ script }) => script.use).filter(isUse);
     if (use.length > 0) result.use = use;
-    if (this.#shapers.length === 0) return { result, lines };
-    result.own = Object.fromEntries(this.#shapers.map(({ destination, share }) => [destination, share.read()]));
-    return { result, lines: lines.concat(...this.#shapers.map(({ share }) => share.lines)) };
+    if (shapers.length === 0) return { result, lines };
+    result.own = Object.fromEntries(shapers.map(({ destination, share }) => [destination, share.read()]));
+    return { result, lines: lines.concat(...shapers.map(({ share }) => share.lines)) };
   }
 
   #matches(): Record<string, number[]> {
@@ -552,7 +553,11 @@ function isFor({ source }: Link, event: Event): boolean {
   return source === undefined || source === event.source;
 }
 
-function callTogether(script: Script, items: readonly Item[], runs: readonly string[]): Outcome[] | null {
+async function callTogether(
+  script: Script,
+  items: readonly Item[],
+  runs: readonly string[],
+): Promise<Outcome[] | null> {
   const given = items.filter((_, i) => runs[i] === "run");
   return given.length === 0 ? [] : script.callBatch(given);
 }

@@ -2,7 +2,8 @@
 import { abortIsolate, WorkerEntrypoint } from "cloudflare:workers";
 import bundle from "headwater:bundle";
 import type { BatchSkips } from "../isolate-api.ts";
-import { Chain, type ShapeOutput, type Skips, type StepOutput } from "./chain.ts";
+import { Chain } from "./chain.ts";
+import type { ShapeOutput, Skips, StepOutput } from "./chain-types.ts";
 import { drain, emptiedAt, refill } from "./fuel-tank.ts";
 import { lockDown, pinIntrinsics } from "./lockdown.ts";
 
@@ -10,6 +11,8 @@ const { team, scripts, shapers, filters, credentials } = bundle;
 const { stringify } = JSON;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+// Held before scripts lose it: a task runs after every microtask that is due.
+const later = globalThis.setTimeout;
 
 const chain = new Chain({
   team,
@@ -17,6 +20,7 @@ const chain = new Chain({
   shapers: Object.entries(shapers).map(([destination, script]) => ({ ...script, ...sourceOf(script), destination })),
   filters,
   tank: { refill, drain, emptiedAt },
+  idle: () => new Promise((resolve) => later(resolve, 0)),
 });
 
 function sourceOf({ id, module }: { id: string; module: string }) {
@@ -38,8 +42,8 @@ export default class Harness extends WorkerEntrypoint {
   }
 
   /** NDJSON in; out: the RunResult line, then the events, then the destinations' own lines. */
-  async run(events: Uint8Array, skips: BatchSkips): Promise<Uint8Array> {
-    const { result, lines } = await chain.run(decoder.decode(events), asSkips(skips));
+  async run(events: Uint8Array, skips: BatchSkips, only: string | null): Promise<Uint8Array> {
+    const { result, lines } = await chain.run(decoder.decode(events), asSkips(skips), only);
     lines.unshift(stringify(result));
     return encoder.encode(lines.join("\n"));
   }

@@ -7,7 +7,7 @@
  */
 import type { Event } from "../../../shared/event.ts";
 import type { ScriptUse } from "../../../shared/sandbox-api.ts";
-import type { ChainLimits, Tank } from "./chain.ts";
+import type { ChainLimits, Tank } from "./chain-types.ts";
 import { deriveUuid } from "./derive-uuid.ts";
 import { type Authored, describeError, lineOf, stackOf } from "./describe-error.ts";
 import type { Problem } from "./error-book.ts";
@@ -16,6 +16,7 @@ import { asEvent, asLine, type Identity, identityOf, OutputError } from "./outpu
 import { pairBatch } from "./pair-batch.ts";
 import { type ContextClass, contextClass } from "./script-context.ts";
 import { UseMeter } from "./script-use.ts";
+import { type Idle, settled } from "./settle.ts";
 import { asShapedEvent, isShape } from "./shaped-event.ts";
 
 const { parse, stringify } = JSON;
@@ -46,6 +47,7 @@ export interface ScriptOptions {
   tank: Tank;
   limits: ChainLimits;
   journal: Journal;
+  idle: Idle;
 }
 
 /** An event as an object and as its line. */
@@ -78,12 +80,16 @@ export class Script {
   readonly id: string;
   readonly #load: () => Promise<Record<string, unknown>>;
   readonly #authored: Authored;
+  /** Its module is a wrapper of ours around what its author wrote. */
+  readonly #isWrapped: boolean;
   readonly #options: ScriptOptions;
   readonly #context: ContextClass;
   /** Null until it has loaded, and where it cannot. */
   #run: Transform | null = null;
   /** Null as well where it exports `transform`. */
   #runBatch: TransformBatch | null = null;
+  /** It may return promises: only wrappers of other dialects say so. */
+  #isAsync = false;
   #failure: Problem | null = null;
   #stepsLeft = 0;
   #use = new UseMeter();
@@ -93,6 +99,7 @@ export class Script {
     this.id = id;
     this.#load = load;
     this.#authored = { id, module: authored };
+    this.#isWrapped = authored !== module;
     this.#options = options;
     this.#context = contextClass({
       team: options.team,
@@ -102,9 +109,9 @@ export class Script {
     });
   }
 
-  /** It exports `transformBatch`; known once it has loaded. */
+  /** It exports `transformBatch`, or may return promises: it is called by `callBatch`. Known once it has loaded. */
   get isBatch(): boolean {
-    return this.#runBatch !== null;
+    return this.#runBatch !== null || this.#isAsync;
   }
 
   get use(): ScriptUse | null {
@@ -123,7 +130,10 @@ export class Script {
     journal.running = this.id;
     tank.refill(limits.loadSteps);
     try {
-      const { transform, transformBatch } = await this.#load();
+      const { transform, transformBatch, asynchronous, setup } = await this.#load();
+      this.#isAsync = this.#isWrapped && asynchronous === true;
+      if (this.#isWrapped && typeof setup === "function")
+        await settled(setup(new this.#context(undefined)), this.#options.idle);
       if (typeof transform === "function") this.#run = transform as Transform;
       else if (typeof transformBatch === "function") this.#takeBatch(transformBatch as TransformBatch);
       else this.#failure = noFunction(transform, transformBatch);
@@ -136,49 +146,77 @@ export class Script {
   }
 
   #takeBatch(runBatch: TransformBatch): void {
-    const { outputs } = this.#options.limits;
     this.#runBatch = runBatch;
     // One event is a batch of one.
-    this.#run = (event) => {
-      const given = { events: [event], uuids: [event.uuid] };
-      return pairBatch(arrayOf(runBatch([event], new this.#context(undefined))), given, outputs)[0];
-    };
+    this.#run = (event, context) => runBatch([event], context);
   }
 
-  /** Runs it on one event, which it may change. */
+  /** Runs it on one event, which it may change; not for scripts that may return promises. */
   call(event: Event, line: string): Outcome {
     const run = this.#run;
     if (run === null) return this.#fail(this.#failure ?? NOT_LOADED);
-    const { tank, limits, journal } = this.#options;
-    const budget = min(this.#stepsLeft, limits.eventSteps);
-    if (budget <= 0) return this.#fail(usedUp(limits.batchSteps));
+    const budget = this.#fill();
+    if (budget <= 0) return this.#fail(usedUp(this.#options.limits.batchSteps));
     const identity = identityOf(event);
-    journal.running = this.id;
     let outcome: Outcome = null;
     let problem: Problem | null = null;
-    tank.refill(budget);
     try {
-      outcome = this.#outcomeOf(run(event, new this.#context(event.geo)), identity, line.length);
+      outcome = this.#outcomeOf(run(event, this.#contextOf(event)), event, identity, line.length);
     } catch (error) {
       problem = this.#problemOf(error, budget);
     }
+    return this.#finish(outcome, problem, budget);
+  }
+
+  /** The same, for every script. */
+  async callOne(event: Event, line: string): Promise<Outcome> {
+    const run = this.#run;
+    if (run === null || !this.#isAsync) return this.call(event, line);
+    const budget = this.#fill();
+    if (budget <= 0) return this.#fail(usedUp(this.#options.limits.batchSteps));
+    const identity = identityOf(event);
+    let outcome: Outcome = null;
+    let problem: Problem | null = null;
+    try {
+      const returned = await settled(run(event, this.#contextOf(event)), this.#options.idle);
+      outcome = this.#outcomeOf(returned, event, identity, line.length);
+    } catch (error) {
+      problem = this.#problemOf(error, budget);
+    }
+    return this.#finish(outcome, problem, budget);
+  }
+
+  #contextOf({ geo }: Event): unknown {
+    return new this.#context(this.#runBatch === null ? geo : undefined);
+  }
+
+  /** Fills the tank for one event; the steps that it holds. */
+  #fill(): number {
+    const { tank, limits, journal } = this.#options;
+    const budget = min(this.#stepsLeft, limits.eventSteps);
+    journal.running = this.id;
+    if (budget > 0) tank.refill(budget);
+    return budget;
+  }
+
+  #finish(outcome: Outcome, problem: Problem | null, budget: number): Outcome {
+    const { tank } = this.#options;
     // A script may have caught what the tank threw: it is stopped all the same.
     const dry = tank.emptiedAt();
-    if (dry !== null) problem = this.#problemOf(dry, budget);
+    const found = dry === null ? problem : this.#problemOf(dry, budget);
     const steps = budget - tank.drain();
     this.#stepsLeft -= steps;
     this.#use.add(steps);
-    if (problem !== null) return this.#fail(problem);
+    if (found !== null) return this.#fail(found);
     if (outcome === null) this.#use.dropped++;
     return outcome;
   }
 
-  /** Runs `transformBatch`; an outcome for each item. Null where what they became is more than one answer holds. */
-  callBatch(items: readonly Item[]): Outcome[] | null {
+  /** Runs it on all items; an outcome for each. Null where what they became is more than one answer holds. */
+  async callBatch(items: readonly Item[]): Promise<Outcome[] | null> {
     const runBatch = this.#runBatch;
-    if (runBatch === null) throw new Error(`script "${this.id}" has no transformBatch`);
     const { limits, journal } = this.#options;
-    const together = items.length === 1 ? null : this.#together(runBatch, items);
+    const together = runBatch === null || items.length === 1 ? null : await this.#together(runBatch, items);
     if (together === "too much") return null;
     if (together !== null) return together;
     const outcomes: Outcome[] = [];
@@ -186,7 +224,8 @@ export class Script {
     for (let i = 0; i < items.length; i++) {
       const { at, line } = items[i] as Item;
       journal.index = at;
-      const outcome = this.call(parse(line) as Event, line);
+      const event = parse(line) as Event;
+      const outcome = this.#isAsync ? await this.callOne(event, line) : this.call(event, line);
       chars += charsOf(outcome);
       if (chars > limits.outputChars) return null;
       outcomes.push(outcome);
@@ -195,8 +234,8 @@ export class Script {
   }
 
   /** All events in one call. Null where it has failed as a whole. */
-  #together(runBatch: TransformBatch, items: readonly Item[]): Outcome[] | "too much" | null {
-    const { tank, limits, journal } = this.#options;
+  async #together(runBatch: TransformBatch, items: readonly Item[]): Promise<Outcome[] | "too much" | null> {
+    const { tank, limits, journal, idle } = this.#options;
     const budget = min(this.#stepsLeft, limits.eventSteps * items.length);
     if (budget <= 0) return null;
     const events = items.map(({ event, line }) => event ?? (parse(line) as Event));
@@ -208,7 +247,7 @@ export class Script {
     try {
       // A copy: what the script does to the array is not done to ours.
       const returned = runBatch([...events], new this.#context(undefined));
-      results = this.#settle(returned, items, events, identities);
+      results = this.#settle(this.#isAsync ? await settled(returned, idle) : returned, items, events, identities);
     } catch {
       // What it was is asked of each event alone.
     }
@@ -262,11 +301,16 @@ export class Script {
     return group.length === 1 ? this.#make(group[0], identity, length) : this.#fanOut(group, identity, length);
   }
 
-  #outcomeOf(returned: unknown, identity: Identity, length: number): Output | Output[] | null {
+  #outcomeOf(value: unknown, event: Event, identity: Identity, length: number): Output | Output[] | null {
+    const returned = this.#runBatch === null ? value : this.#groupOf(value, event, identity);
     if (returned === null || returned === undefined) return null;
     if (isArray(returned)) return this.#fanOut(returned, identity, length);
     refusePromise(returned, "transform");
     return this.#make(returned, identity, length);
+  }
+
+  #groupOf(returned: unknown, event: Event, { uuid }: Identity): unknown[] | undefined {
+    return pairBatch(arrayOf(returned), { events: [event], uuids: [uuid] }, this.#options.limits.outputs)[0];
   }
 
   #make(returned: unknown, identity: Identity, length: number): Output {

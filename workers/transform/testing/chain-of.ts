@@ -2,7 +2,8 @@ import type { Event } from "../../../shared/event.ts";
 import type { Filter } from "../../../shared/filter.ts";
 import type { RunResult } from "../../../shared/sandbox-api.ts";
 import { injectFuel } from "../fuel.ts";
-import { Chain, type ChainLimits, type ChainScript, type ChainShaper, type Skips } from "../isolate/chain.ts";
+import { Chain } from "../isolate/chain.ts";
+import type { ChainLimits, ChainScript, ChainShaper, Skips } from "../isolate/chain-types.ts";
 import { drain, emptiedAt, refill } from "../isolate/fuel-tank.ts";
 import { evaluate } from "./evaluate.ts";
 
