@@ -6,13 +6,14 @@ import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.
 import { laneStub } from "../../shared/stubs.ts";
 import { sweep } from "../../shared/sweep.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
+import type { Target } from "./accept.ts";
 import { clientReader } from "./client.ts";
 import { dedupeWindowS, storeOnce } from "./dedupe.ts";
 import type { CaptureEnv } from "./env.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { hostEndpoints } from "./host-endpoints/registry.ts";
 import { upstreamOf } from "./host-endpoints/upstream.ts";
-import { createIngress, type Target } from "./ingress.ts";
+import { createIngress } from "./ingress.ts";
 import { OpenedSecrets } from "./opened-secrets.ts";
 import { parsePrefixes } from "./prefixes.ts";
 import { proxiesOf } from "./proxies.ts";

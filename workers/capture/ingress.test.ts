@@ -6,9 +6,10 @@ import { AppError } from "../../shared/errors.ts";
 import type { Event } from "../../shared/event.ts";
 import type { Refused } from "../../shared/lane-api.ts";
 import type { SourceSnapshot } from "../../shared/snapshot.ts";
+import type { IngressRecord, Target } from "./accept.ts";
 import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import { encodeEvents } from "./encode.ts";
-import { createIngress, type IngressDeps, type IngressRecord, type Target } from "./ingress.ts";
+import { createIngress, type IngressDeps } from "./ingress.ts";
 
 /** Raise it for a longer search: FUZZ_RUNS=100000. */
 const FUZZ_RUNS = Number(process.env.FUZZ_RUNS ?? 5_000);

@@ -2,9 +2,10 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Event } from "../../shared/event.ts";
 import { canonicalUuid } from "../../shared/uuid.ts";
+import type { IngressRecord } from "./accept.ts";
 import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import { encodeEvents } from "./encode.ts";
-import { createIngress, type IngressRecord } from "./ingress.ts";
+import { createIngress } from "./ingress.ts";
 import { browserRequests, nodeRequests, type WireRequest, wired } from "./testing/posthog-requests.ts";
 
 /** Raise it for a longer search: FUZZ_RUNS=100000. */

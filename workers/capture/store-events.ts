@@ -3,10 +3,10 @@ import type { DailyResource } from "../../shared/lane-api.ts";
 import { lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import { type Runs, sliceRuns } from "../../shared/runs.ts";
 import { UUID_BYTES } from "../../shared/uuid.ts";
+import type { Target } from "./accept.ts";
 import type { DecodeLimits } from "./decode/limits.ts";
 import { type EncodedEvents, encodeEvents } from "./encode.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import type { Target } from "./ingress.ts";
 import { laneName, unresolvedLaneName } from "./lane-name.ts";
 import { dailyResources } from "./quota/resource.ts";
 

@@ -1,8 +1,9 @@
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import type { IngressRecord } from "../accept.ts";
 import { clientReader } from "../client.ts";
 import { DEFAULT_LIMITS } from "../decode/limits.ts";
-import { createIngress, type IngressRecord } from "../ingress.ts";
+import { createIngress } from "../ingress.ts";
 import { parsePrefixes } from "../prefixes.ts";
 import { NO_PROXIES, proxiesOf } from "../proxies.ts";
 import { hostEndpoints } from "./registry.ts";

@@ -4,7 +4,7 @@ import type { DailyUsage } from "../../../shared/lane-api.ts";
 import { anEvent } from "../../../shared/testing/builders.ts";
 import { FakeClock } from "../../../shared/testing/fake-clock.ts";
 import { utcDay } from "../../../shared/utc-day.ts";
-import type { Target } from "../ingress.ts";
+import type { Target } from "../accept.ts";
 import { laneName } from "../lane-name.ts";
 import { DailyQuotas } from "./daily-quotas.ts";
 import { quotaVerdict } from "./quota.ts";

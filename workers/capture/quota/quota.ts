@@ -6,7 +6,7 @@
  */
 import type { QuotaConfig } from "../../../shared/config-sources.ts";
 import type { Event } from "../../../shared/event.ts";
-import type { Target } from "../ingress.ts";
+import type { Target } from "../accept.ts";
 import { laneName } from "../lane-name.ts";
 import type { DailyQuotas, Gate } from "./daily-quotas.ts";
 import type { RedisLimits } from "./redis-limits.ts";
