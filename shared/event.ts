@@ -11,6 +11,8 @@ export interface Event {
   properties: Record<string, unknown>;
   $set?: Record<string, unknown>;
   $set_once?: Record<string, unknown>;
+  /** Where on the page clicks and scrolls were is in a `$$heatmap` event of its own: nobody has to look for it here. */
+  heatmap_split?: true;
   /** Client address, honouring trusted proxies. */
   ip: string | null;
   geo?: Geo;

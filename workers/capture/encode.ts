@@ -45,7 +45,7 @@ function headOf(event: Event, limits: DecodeLimits): string {
     const head = `{"uuid":"${event.uuid}","event":${JSON.stringify(event.event)},"distinct_id":${JSON.stringify(event.distinct_id)},"timestamp":${JSON.stringify(event.timestamp)},"properties":${JSON.stringify(event.properties)}`;
     const set = event.$set === undefined ? "" : `,"$set":${JSON.stringify(event.$set)}`;
     const setOnce = event.$set_once === undefined ? "" : `,"$set_once":${JSON.stringify(event.$set_once)}`;
-    return head + set + setOnce;
+    return head + set + setOnce + (event.heatmap_split === true ? ',"heatmap_split":true' : "");
   } catch (error) {
     // The only way in which plain data fails: it is deeper than the stack.
     if (error instanceof RangeError) throw new NestingError(limits.nestingLevels);

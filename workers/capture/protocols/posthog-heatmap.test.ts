@@ -17,7 +17,8 @@ describe("splitHeatmap", () => {
   it("makes a second event of the clicks and what places them, and takes the clicks from the first", () => {
     const event = anEvent({ properties: { ...seven, plan: "pro" }, $set: { a: 1 }, ip: "203.0.113.7" });
     const heatmap = splitHeatmap(event);
-    const { uuid: _first, $set: _set, ...rest } = event;
+    const { uuid: _first, $set: _set, heatmap_split, ...rest } = event;
+    expect(heatmap_split).toBe(true);
     const { uuid, ...second } = heatmap!;
     expect(second).toEqual({ ...rest, event: "$$heatmap", properties: seven });
     expect(uuid).toMatch(/^[\da-f]{8}-[\da-f]{4}-5[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/);

@@ -20,7 +20,7 @@ const uuids = new UuidV5("6b1f0f4e-52a5-4b38-9d0c-7c1f3a5e8d21");
 
 /**
  * PostHog keeps clicks and scroll depth apart from events: an event that carries them yields a second one that holds nothing else,
- * and loses its clicks. Null, and the event as it was, where it carries none.
+ * loses its clicks and is marked. Null, and the event as it was, where it carries none.
  */
 export function splitHeatmap(event: Event): Event | null {
   const { properties } = event;
@@ -36,6 +36,7 @@ export function splitHeatmap(event: Event): Event | null {
   delete heatmap.$set;
   delete heatmap.$set_once;
   if (clicks) delete properties.$heatmap_data;
+  event.heatmap_split = true;
   return heatmap;
 }
 

@@ -151,6 +151,7 @@ function capturedHeaders(event: Partial<Event>, token: string): [string, string]
     ["now", event.received_at],
     ["force_disable_person_processing", properties.$process_person_profile === false ? "true" : undefined],
     ["historical_migration", event.historical === true ? "true" : undefined],
+    ["skip_heatmap_processing", event.heatmap_split === true ? "true" : undefined],
   ];
   return headers.filter((header): header is [string, string] => typeof header[1] === "string");
 }

@@ -117,7 +117,7 @@ test("strimzi: keys and values are text, headers base64", async () => {
 
 test("format posthog is PostHog's CapturedEvent, the client's part encoded once more", async () => {
   const event = anEvent({
-    ...{ historical: true, sent_at: "2026-01-01T00:00:00.500Z", $set: { plan: "pro" } },
+    ...{ historical: true, heatmap_split: true as const, sent_at: "2026-01-01T00:00:00.500Z", $set: { plan: "pro" } },
     properties: { $session_id: "s1", $process_person_profile: false },
   });
   const { body } = await sentBy("upstash", { format: "posthog" }, aRequest({}, [JSON.stringify(event)]));
@@ -136,6 +136,7 @@ test("format posthog is PostHog's CapturedEvent, the client's part encoded once 
       { key: "session_id", value: "s1" },
       { key: "force_disable_person_processing", value: "true" },
       { key: "historical_migration", value: "true" },
+      { key: "skip_heatmap_processing", value: "true" },
     ]),
   );
 });
