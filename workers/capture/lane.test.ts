@@ -68,6 +68,16 @@ describe("Lane", () => {
     expect(open().duplicates).toBe(3);
   });
 
+  it("counts what capture has not stored, with events or without, also where it is full (invariant 5)", () => {
+    const lane = open({ backlogBytes: 10 });
+    lane.append({ ...appendOf([1]), refused: { web: { sampled_out: 2 } } });
+    expect(() => lane.append({ ...appendOf([2]), refused: { web: { sampled_out: 1 } } })).toThrow(LaneFullError);
+    const none = { lane: "acme:local:0", events: new Uint8Array(0), uuids: new Uint8Array(0), tokens: [] };
+    expect(lane.append({ ...none, refused: { web: { sampled_out: 1, restricted: 4 } } })).toEqual({ duplicates: 0 });
+    expect(lane.nextSeq).toBe(2);
+    expect(new LaneStore(sql).refused()).toEqual({ web: { sampled_out: 3, restricted: 4 } });
+  });
+
   it("goes on numbering where it stopped once all rows are gone", () => {
     const lane = open({ retainMs: 0, retainBytes: 0 });
     lane.append(appendOf([1, 2]));

@@ -117,6 +117,22 @@ test("invariant 5: flow adds what waits in the lanes to the outboxes' books", as
   expect(answer.body.lanes).toMatchObject([{ lane: "acme:0", accepted: 100 }]);
 });
 
+test("invariant 5: flow and metrics show what capture has answered as taken and not stored", async () => {
+  await console_.lane("acme", { lane: "acme:0", refused: { web: { sampled_out: 2, restricted: 1 } } });
+  await console_.lane("acme", { lane: "acme:1", refused: { web: { sampled_out: 3 }, posthog: { "quota:events": 4 } } });
+  expect((await console_.ask("GET", "/api/teams/acme/flow")).body.refused).toEqual({
+    web: { sampled_out: 5, restricted: 1 },
+    posthog: { "quota:events": 4 },
+  });
+  const lines = (await console_.ask("GET", "/metrics")).text.split("\n");
+  expect(lines.filter((line) => line.startsWith("headwater_refused_events_total{"))).toEqual([
+    'headwater_refused_events_total{team="acme",lane="acme:0",source="web",reason="sampled_out"} 2',
+    'headwater_refused_events_total{team="acme",lane="acme:0",source="web",reason="restricted"} 1',
+    'headwater_refused_events_total{team="acme",lane="acme:1",source="web",reason="sampled_out"} 3',
+    'headwater_refused_events_total{team="acme",lane="acme:1",source="posthog",reason="quota:events"} 4',
+  ]);
+});
+
 test("flow asks the lanes before the outboxes", async () => {
   await console_.lane("acme", { lane: "acme:0" });
   await console_.ask("GET", "/api/teams/acme/flow");
