@@ -1,18 +1,25 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { isBalanced } from "../../shared/books.ts";
+import { isBalanced, wholeBook } from "../../shared/books.ts";
 import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
 import type { OutboxAppend } from "../../shared/outbox-api.ts";
 import { FakeClock } from "../../shared/testing/fake-clock.ts";
 import { nodeSql } from "../../shared/testing/node-sql.ts";
+import { anOutboxStatus } from "../../shared/testing/statuses.ts";
 import { Outbox } from "../deliver/outbox.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
+import { laneStatus } from "./lane-status.ts";
 import { LaneStore } from "./lane-store.ts";
 import { Pump, type PumpDeps } from "./pump.ts";
+import { Quarantine } from "./quarantine.ts";
+import { QuarantineStore } from "./quarantine-store.ts";
+import { ScriptHealth } from "./script-health.ts";
+import { ScriptStore } from "./script-store.ts";
 
 /**
- * A lane, its pump and real outboxes in lockstep with what the scripts say of each number: random traffic, outages, lost answers,
- * crashes on both sides, and a log that forgets (invariants 2, 3 and 5).
+ * A lane, its pump, its quarantine and real outboxes in lockstep with what the scripts say of each number: random traffic, outages, lost
+ * answers, crashes on both sides between any two steps, a script that is mended and broken again, releases and discards, and a log that
+ * forgets (invariants 2, 3 and 5).
  */
 const DESTINATIONS = ["hook", "kafka"] as const;
 type Destination = (typeof DESTINATIONS)[number];
@@ -30,21 +37,29 @@ const isTaken = (destination: Destination, n: number) => destination !== "hook" 
 const lineOf = (name: string) => JSON.stringify({ uuid: name, event: "e", distinct_id: "u", PADDING });
 const nameOf = (line: string) => (JSON.parse(line) as { uuid: string }).uuid;
 
-const run: PumpDeps["run"] = async (_bundle, events) => {
-  const inputs = decodeLines(events).map((line) => Number(nameOf(line)));
-  const outputs = inputs.flatMap((n, index) => outputsOf(n).map((name) => ({ name, n, index })));
-  const isEachOnce = outputs.length === inputs.length && outputs.every(({ index }, i) => index === i);
-  return {
-    outcome: "ran",
-    result: {
-      sources: isEachOnce ? null : outputs.map(({ index }) => index),
-      dropped: inputs.flatMap((n, index) => (outputsOf(n).length === 0 ? [index] : [])),
-      matches: { hook: outputs.flatMap(({ n }, i) => (isTaken("hook", n) ? [i] : [])) },
-      errors: [],
-    },
-    events: encodeLines(outputs.map(({ name }) => lineOf(name))),
+/** What the broken script fails on. */
+const isTrouble = (n: number) => n % 11 === 0;
+
+const runOf =
+  (isBroken: () => boolean): PumpDeps["run"] =>
+  async (_bundle, events) => {
+    const inputs = decodeLines(events).map((line) => Number(nameOf(line)));
+    const fails = isBroken() ? isTrouble : () => false;
+    const outputs = inputs.flatMap((n, index) => (fails(n) ? [] : outputsOf(n).map((name) => ({ name, n, index }))));
+    const isEachOnce = outputs.length === inputs.length && outputs.every(({ index }, i) => index === i);
+    const quarantined = inputs.flatMap((n, index) => (fails(n) ? [{ index, script: "s", message: "no" }] : []));
+    return {
+      outcome: "ran",
+      result: {
+        sources: isEachOnce ? null : outputs.map(({ index }) => index),
+        dropped: inputs.flatMap((n, index) => (!fails(n) && outputsOf(n).length === 0 ? [index] : [])),
+        ...(quarantined.length > 0 ? { quarantined } : {}),
+        matches: { hook: outputs.flatMap(({ n }, i) => (isTaken("hook", n) ? [i] : [])) },
+        errors: quarantined.length > 0 ? [{ script: "s", message: "no", count: quarantined.length, index: 0 }] : [],
+      },
+      events: encodeLines(outputs.map(({ name }) => lineOf(name))),
+    };
   };
-};
 
 class Box {
   readonly #clock: FakeClock;
@@ -79,39 +94,73 @@ class Box {
   }
 }
 
+const NEVER = new Promise<never>(() => {});
+
 class World {
   readonly clock = new FakeClock();
   readonly boxes = { hook: new Box(this.clock), kafka: new Box(this.clock) };
-  readonly #store = new LaneStore(nodeSql());
-  readonly #retainBytes: number;
+  readonly #sql = nodeSql();
+  readonly #limits: { retainBytes: number; room: number };
   lane!: Lane;
   pump!: Pump;
+  quarantine!: Quarantine;
+  health!: ScriptHealth;
   appended = 0;
+  isBroken = true;
+  readonly released = new Set<number>();
+  readonly discarded = new Set<number>();
   /** Called with each wait of the pump. */
   onWait = () => {};
+  /** Steps until the lane's object dies. */
+  #stepsLeft = Number.POSITIVE_INFINITY;
+  #died = Promise.withResolvers<void>();
+  #life = 0;
 
-  constructor(retainBytes: number) {
-    this.#retainBytes = retainBytes;
+  constructor(limits: { retainBytes: number; room: number }) {
+    this.#limits = limits;
     this.crash();
   }
 
   crash(): void {
-    this.lane = new Lane(this.#store, this.clock, { ...DEFAULT_LANE_LIMITS, retainBytes: this.#retainBytes }, 1);
+    const life = ++this.#life;
+    this.#died = Promise.withResolvers();
+    this.#stepsLeft = Number.POSITIVE_INFINITY;
+    const { retainBytes, room } = this.#limits;
+    this.lane = new Lane(new LaneStore(this.#sql), this.clock, { ...DEFAULT_LANE_LIMITS, retainBytes }, 1);
+    const limits = { maxCount: room, maxBytes: 1_000_000 };
+    this.quarantine = new Quarantine(this.lane, new QuarantineStore(this.#sql), this.clock, limits);
+    this.health = new ScriptHealth(new ScriptStore(this.#sql), this.clock);
     const bundle = { hash: "b", team: "acme", scripts: [], filters: {}, modules: {} };
     const destinations = DESTINATIONS.map((id) => ({ id, kind: "webhook", settings: {} }));
-    this.pump = new Pump(this.lane, this.#store, {
+    const run = runOf(() => this.isBroken);
+    // What the object awaits: it may die there, before as well as after what it asked for has happened.
+    const step = async <T>(work: () => Promise<T>): Promise<T> => {
+      if (this.#isDead(life)) return NEVER;
+      const value = await work();
+      return this.#isDead(life) ? NEVER : value;
+    };
+    this.pump = new Pump(this.lane, this.quarantine, this.health, {
       snapshot: async () => ({ team: "acme", version: 1, lanes: 1, tokens: ["phc"], bundle, destinations }),
-      run,
-      append: async (append) => this.boxes[append.destination as Destination].append({ lane: LANE, ...append }),
-      wait: async (ms) => {
-        this.clock.advance(ms);
-        this.onWait();
-      },
-      turn: async () => {},
+      run: (...given) => step(() => run(...given)),
+      append: (append) =>
+        step(async () => this.boxes[append.destination as Destination].append({ lane: LANE, ...append })),
+      wait: (ms) =>
+        step(async () => {
+          this.clock.advance(ms);
+          this.onWait();
+        }),
+      turn: () => step(async () => {}),
       moved: () => {},
       clock: this.clock,
       log: () => {},
     });
+  }
+
+  #isDead(life: number): boolean {
+    if (life !== this.#life) return true;
+    if (--this.#stepsLeft > 0) return false;
+    this.#died.resolve();
+    return true;
   }
 
   append(count: number): void {
@@ -123,17 +172,37 @@ class World {
     this.appended += count;
   }
 
-  /** The pump runs until it rests, or until its `waits`-th wait, where it dies. */
-  async pumpFor(waits: number): Promise<void> {
-    let left = waits;
-    this.onWait = () => {
-      if (--left <= 0) throw new Error("crash");
-    };
-    const died = await this.pump.kick().then(
-      () => false,
-      () => true,
-    );
-    if (died) this.crash();
+  /** The pump runs until it rests, or dies after so many steps. */
+  async pumpFor(steps: number): Promise<void> {
+    this.#stepsLeft = steps;
+    const ended = await Promise.race([this.pump.kick().then(() => "rests"), this.#died.promise.then(() => "died")]);
+    if (ended === "died") this.crash();
+    this.#stepsLeft = Number.POSITIVE_INFINITY;
+  }
+
+  held(): number[] {
+    return this.quarantine.page({ limit: 1_000 }).quarantined.map(({ event }) => Number(event.uuid));
+  }
+
+  async release(): Promise<void> {
+    const held = this.held();
+    expect(await this.quarantine.release({}, async () => {})).toBe(held.length);
+    for (const n of held) this.released.add(n);
+  }
+
+  discard(): void {
+    const held = this.quarantine.page({ limit: 3 }).quarantined;
+    if (held.length === 0) return;
+    expect(this.quarantine.discard({ ids: held.map(({ id }) => id) })).toBe(held.length);
+    for (const { event } of held) this.discarded.add(Number(event.uuid));
+  }
+
+  status(destination: Destination) {
+    const { outbox } = this.boxes[destination];
+    const { pump, quarantine, lane, health } = this;
+    const snapshot = { destinations: DESTINATIONS.map((id) => ({ id, kind: "webhook", settings: {} })) };
+    const status = laneStatus({ name: LANE, team: "acme", snapshot, lane, quarantine, health, pump, refused: {} });
+    return wholeBook(destination, [status], anOutboxStatus({ book: outbox.book(), lanes: outbox.figures().lanes }));
   }
 
   async settle(): Promise<void> {
@@ -151,25 +220,41 @@ class World {
 function expectWhole(world: World, destination: Destination): void {
   const { outbox, delivered } = world.boxes[destination];
   const book = outbox.book();
-  expect(isBalanced(book)).toBe(true);
-  expect(outbox.figures().lanes).toEqual(world.appended === 0 ? {} : { [LANE]: world.appended });
+  const whole = world.status(destination);
+  expect([isBalanced(book), isBalanced(whole), whole.pending]).toEqual([true, true, 0]);
+  // Whatever became of an event, it was accepted once.
+  expect(whole.accepted - outbox.figures().emitted).toBe(world.appended);
+  expect(outbox.figures().lanes).toEqual(world.appended === 0 ? {} : { [LANE]: world.lane.nextSeq - 1 });
   const wanted = Array.from({ length: world.appended }, (_, i) => i + 1);
   const got = new Set(delivered);
   expect(got.size).toBe(delivered.length);
-  // All of an event's outputs or none of them; and what is there stands in order.
-  const there = wanted.filter((n) => isTaken(destination, n) && outputsOf(n).some((name) => got.has(name)));
-  expect(delivered).toEqual(there.flatMap(outputsOf));
-  const gone = wanted.filter((n) => isTaken(destination, n) && outputsOf(n).length > 0 && !there.includes(n));
+  const withheld = new Set([...world.held(), ...world.discarded]);
+  const dead = new Set(outbox.deadLetters({ limit: 1_000 }).dead_letters.map(({ uuid }) => Number(uuid)));
+  expect([whole.dead, whole.dropped - book.dropped]).toEqual([dead.size + world.held().length, world.discarded.size]);
+  for (const n of dead) expect([isTrouble(n), withheld.has(n), got.has(`${n}`)]).toEqual([true, false, false]);
+  // All of an event's outputs or none of them; and what is there stands in order, but for what was released.
+  const isThere = (n: number) => isTaken(destination, n) && outputsOf(n).some((name) => got.has(name));
+  const there = wanted.filter(isThere);
+  expect(new Set(delivered)).toEqual(new Set(there.flatMap(outputsOf)));
+  expect(there.filter((n) => withheld.has(n))).toEqual([]);
+  const isInOrder = (n: number) => !world.released.has(n);
+  expect(delivered.filter((name) => isInOrder(Number.parseInt(name, 10)))).toEqual(
+    there.filter(isInOrder).flatMap(outputsOf),
+  );
+  const isKept = (n: number) => withheld.has(n) || dead.has(n);
+  const gone = wanted.filter(
+    (n) => isTaken(destination, n) && outputsOf(n).length > 0 && !there.includes(n) && !isKept(n),
+  );
   // Of what the log let go of nobody knows what the scripts would have made.
   if (book.expired === 0) {
     expect(gone).toEqual([]);
-    expect(book.dropped).toBe(wanted.filter((n) => outputsOf(n).length === 0).length);
+    expect(book.dropped).toBe(wanted.filter((n) => outputsOf(n).length === 0 && !isKept(n)).length);
   } else expect(gone.length).toBeLessThanOrEqual(book.expired);
 }
 
 const action = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("append" as const), count: fc.integer({ min: 1, max: 700 }) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("pump" as const), waits: fc.integer({ min: 1, max: 12 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("pump" as const), steps: fc.integer({ min: 1, max: 60 }) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -179,29 +264,36 @@ const action = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("deliver" as const), box: fc.constantFrom(...DESTINATIONS) }) },
+  { weight: 2, arbitrary: fc.constantFrom({ do: "release" as const }, { do: "discard" as const }) },
+  { weight: 3, arbitrary: fc.constant({ do: "publish" as const }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("crash" as const), box: fc.constantFrom(...DESTINATIONS) }) },
 );
 
 it.each([
-  ["keeps everything", 1_000_000_000],
-  ["forgets at once", 0],
+  ["keeps everything", { retainBytes: 1_000_000_000, room: 100_000 }],
+  ["forgets at once", { retainBytes: 0, room: 100_000 }],
+  ["has a small quarantine", { retainBytes: 1_000_000_000, room: 20 }],
 ])(
-  "a lane whose log %s, its pump and its outboxes deliver each event once, in order, and the books balance",
-  async (_, retainBytes) => {
+  "a lane that %s, its pump, its quarantine and its outboxes have each event in one place, in order, and the books balance",
+  async (_, limits) => {
     await fc.assert(
-      fc.asyncProperty(fc.array(action, { maxLength: 20 }), async (actions) => {
-        const world = new World(retainBytes);
+      fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
+        const world = new World(limits);
         for (const step of actions) {
           if (step.do === "append") world.append(step.count);
-          else if (step.do === "pump") await world.pumpFor(step.waits);
+          else if (step.do === "pump") await world.pumpFor(step.steps);
           else if (step.do === "fault") world.boxes[step.box].fault = step.fault;
           else if (step.do === "deliver") world.boxes[step.box].deliver();
+          else if (step.do === "release") await world.release();
+          else if (step.do === "discard") world.discard();
+          else if (step.do === "publish") world.isBroken = !world.isBroken;
           else world.boxes[step.box].crash();
+          for (const destination of DESTINATIONS) expect(isBalanced(world.status(destination))).toBe(true);
         }
         await world.settle();
         for (const destination of DESTINATIONS) expectWhole(world, destination);
       }),
-      { numRuns: 100 },
+      { numRuns: 120 },
     );
   },
   60_000,

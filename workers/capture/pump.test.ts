@@ -1,12 +1,14 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
 import type { OutboxAppended } from "../../shared/outbox-api.ts";
 import type { TeamSnapshot } from "../../shared/snapshot.ts";
 import { FakeClock } from "../../shared/testing/fake-clock.ts";
 import { nodeSql } from "../../shared/testing/node-sql.ts";
+import { formatUuid } from "../../shared/uuid.ts";
 import { newEvents } from "../deliver/new-events.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
+import { laneStatus } from "./lane-status.ts";
 import { LaneStore } from "./lane-store.ts";
 import { Pump, type PumpDeps } from "./pump.ts";
 import { Quarantine, type QuarantineLimits } from "./quarantine.ts";
@@ -36,6 +38,8 @@ class FakeOutbox {
   lines: string[] = [];
   seqs: number[] = [];
   expired: number[] = [];
+  /** They are among the lines. */
+  dead: { line: string; reason: string }[] = [];
   state: "ok" | "full" | "unreachable" = "ok";
 
   append(append: Append): OutboxAppended {
@@ -49,6 +53,8 @@ class FakeOutbox {
       const seq = append.seqs?.[i] ?? append.after + 1 + i;
       if (seq <= (this.through ?? append.after)) continue;
       this.lines.push(line);
+      const dead = append.dead?.find((letter) => letter.line === i);
+      if (dead !== undefined) this.dead.push({ line, reason: dead.reason });
       this.seqs.push(seq);
     }
     this.expired.push(...append.expired.filter((seq) => seq > (this.through ?? 0)));
@@ -57,7 +63,15 @@ class FakeOutbox {
   }
 }
 
-function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retainBytes?: number; room?: QuarantineLimits } = {}) {
+function aPump(
+  options: {
+    snapshot?: TeamSnapshot;
+    run?: PumpDeps["run"];
+    retainBytes?: number;
+    room?: QuarantineLimits;
+    backlogBytes?: number;
+  } = {},
+) {
   const sql = nodeSql();
   const clock = new FakeClock();
   const store = new LaneStore(sql);
@@ -66,6 +80,7 @@ function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retain
   const limits = {
     ...DEFAULT_LANE_LIMITS,
     ...(options.retainBytes === undefined ? {} : { retainBytes: options.retainBytes }),
+    ...(options.backlogBytes === undefined ? {} : { backlogBytes: options.backlogBytes }),
   };
   const open = () => {
     const lane = new Lane(store, clock, limits, 1);
@@ -93,6 +108,8 @@ function aPump(options: { snapshot?: TeamSnapshot; run?: PumpDeps["run"]; retain
   };
   return { ...open(), open, outboxes, state, clock };
 }
+
+const NEVER = new Promise<never>(() => {});
 
 let next = 0;
 function append(lane: Lane, lines: string[]): void {
@@ -278,6 +295,181 @@ describe("Pump", () => {
     }
     expect(outboxes.hook?.lines).toEqual(numbers(10));
     expect(health.statuses()).toEqual([]);
+  });
+
+  describe("quarantine", () => {
+    const line = (n: number, more: object = {}) =>
+      JSON.stringify({
+        uuid: formatUuid(Uint8Array.of(...Array<number>(15).fill(1), n)),
+        event: "e",
+        distinct_id: "u",
+        n,
+        ...more,
+      });
+    const lines = (...all: number[]) => all.map((n) => line(n));
+    const seen = (outbox: FakeOutbox | undefined) => outbox?.lines.map((text) => (JSON.parse(text) as { n: number }).n);
+    /** Fails on even numbers while `isBroken`, with the policy quarantine. */
+    const scripted =
+      (state: { isBroken: boolean }): PumpDeps["run"] =>
+      async (_bundle, events) => {
+        const inputs = decodeLines(events);
+        const fails = inputs.map((text) => state.isBroken && (JSON.parse(text) as { n: number }).n % 2 === 0);
+        const quarantined = fails.flatMap((is, index) => (is ? [{ index, script: "scrub", message: "even" }] : []));
+        const sources = fails.flatMap((is, index) => (is ? [] : [index]));
+        return ran(
+          sources.map((index) => inputs[index] as string),
+          { sources, quarantined },
+        );
+      };
+    const aQuarantine = (options: Parameters<typeof aPump>[0] = {}) => {
+      const script = { isBroken: true };
+      return { script, ...aPump({ snapshot: aSnapshot({ bundle }), run: scripted(script), ...options }) };
+    };
+
+    it("keeps events from every destination, shows them, and lets them through once they are released (invariants 5, 7)", async () => {
+      const { lane, pump, quarantine, outboxes, script } = aQuarantine();
+      append(lane, lines(1, 2, 3, 4));
+      await pump.kick();
+      for (const outbox of Object.values(outboxes)) expect(seen(outbox)).toEqual([1, 3]);
+      expect(quarantine.page({ limit: 1 })).toMatchObject({
+        quarantined: [{ id: 1, script: "scrub", message: "even", event: JSON.parse(line(2)) }],
+        total: 2,
+        next: 1,
+      });
+      script.isBroken = false;
+      expect(await quarantine.release({ ids: [2] }, () => Promise.resolve())).toBe(1);
+      expect([lane.nextSeq, lane.backlog, quarantine.count, quarantine.released]).toEqual([6, 1, 1, 1]);
+      await pump.kick();
+      for (const outbox of Object.values(outboxes)) {
+        expect([seen(outbox), outbox.seqs]).toEqual([
+          [1, 3, 4],
+          [1, 3, 5],
+        ]);
+      }
+    });
+
+    it("takes back what still fails", async () => {
+      const { lane, pump, quarantine, outboxes } = aQuarantine();
+      append(lane, lines(2));
+      await pump.kick();
+      await quarantine.release({}, () => Promise.resolve());
+      await pump.kick();
+      expect(quarantine.page({}).quarantined).toMatchObject([{ id: 2, event: { n: 2 } }]);
+      expect([seen(outboxes.hook), outboxes.hook?.through]).toEqual([[], 2]);
+    });
+
+    it("keeps what is discarded from everybody for good, and counts it", async () => {
+      const { lane, pump, quarantine, outboxes } = aQuarantine();
+      append(lane, lines(1, 2, 3, 4));
+      await pump.kick();
+      expect(quarantine.discard({ event: "other" })).toBe(0);
+      expect(quarantine.discard({ event: "e", distinct_id: "u", script: "scrub" })).toBe(2);
+      expect([quarantine.count, quarantine.discarded, quarantine.page({}).total]).toEqual([0, 2, 0]);
+      await pump.kick();
+      expect(seen(outboxes.kafka)).toEqual([1, 3]);
+    });
+
+    it("holds what a restriction has marked where the team has no scripts, and clears the mark when it is released", async () => {
+      const { lane, pump, quarantine, outboxes } = aPump();
+      const nested = line(2, { properties: { quarantine: "no mark", text: '"quarantine":"' } });
+      append(lane, [line(1, { quarantine: "restriction 1" }), nested]);
+      await pump.kick();
+      expect(seen(outboxes.hook)).toEqual([2]);
+      expect(quarantine.page({ script: "restriction" }).quarantined).toMatchObject([{ message: "restriction 1" }]);
+      await quarantine.release({ script: "restriction" }, () => Promise.resolve());
+      await pump.kick();
+      expect(outboxes.hook?.lines).toEqual([nested, line(1)]);
+    });
+
+    it("gives a destination that was behind what the others got, not what they did not get, and new failures as dead letters", async () => {
+      const { lane, pump, outboxes, state, script, quarantine, health } = aQuarantine();
+      const hook = outboxes.hook as FakeOutbox;
+      hook.state = "full";
+      append(lane, lines(1, 2));
+      let waits = 0;
+      let pending: Record<string, number> = {};
+      state.onWait = () => {
+        waits++;
+        if (waits === 2) {
+          script.isBroken = false;
+          append(lane, lines(4));
+        }
+        if (waits === 10) {
+          const parts = { name: "l", team: "acme", snapshot: null, lane, quarantine, health, pump, refused: {} };
+          pending = laneStatus(parts).pending;
+          script.isBroken = true;
+          hook.state = "ok";
+        }
+      };
+      await pump.kick();
+      // The second event is in the quarantine, so it waits for nobody.
+      expect(pending).toEqual({ hook: 2 });
+      expect([seen(outboxes.kafka), quarantine.count]).toEqual([[1, 4], 1]);
+      expect([seen(hook), hook.seqs]).toEqual([
+        [1, 4],
+        [1, 3],
+      ]);
+      expect(hook.dead).toEqual([
+        {
+          line: line(4),
+          reason:
+            "kept back by script scrub (even); it is a dead letter because other destinations may have it already",
+        },
+      ]);
+    });
+
+    it.each([
+      ["what an outbox has from before a crash is not held: it would be there twice", "ok" as const, [2], 0],
+      ["what no outbox has is held after a crash", "unreachable" as const, [], 1],
+    ])("%s (invariant 2)", async (_, before, delivered, held) => {
+      const world = aQuarantine();
+      const { outboxes, script, state } = world;
+      script.isBroken = false;
+      append(world.lane, lines(2));
+      for (const outbox of Object.values(outboxes)) outbox.state = before;
+      // It dies before its position is saved.
+      state.onWait = () => {
+        throw new Error("crash");
+      };
+      await world.pump.kick().catch(() => {});
+      expect(seen(outboxes.hook)).toEqual(delivered);
+      state.onWait = () => {};
+      for (const outbox of Object.values(outboxes)) outbox.state = "ok";
+      script.isBroken = true;
+      const { pump, quarantine } = world.open();
+      await pump.kick();
+      expect([seen(outboxes.hook), outboxes.hook?.dead, quarantine.count]).toEqual([delivered, [], held]);
+    });
+
+    it("makes dead letters of what it has no room for, and stays with that after a crash", async () => {
+      const world = aQuarantine({ room: { maxCount: 1, maxBytes: 1_000 } });
+      const hook = world.outboxes.hook as FakeOutbox;
+      append(world.lane, lines(2, 3, 4, 5));
+      const take = hook.append.bind(hook);
+      hook.append = () => NEVER as never;
+      void world.pump.kick();
+      await vi.waitFor(() => expect(world.outboxes.kafka?.through).toBe(4));
+      hook.append = take;
+      const { pump, quarantine } = world.open();
+      quarantine.discard({});
+      await pump.kick();
+      for (const outbox of Object.values(world.outboxes)) {
+        expect([seen(outbox), outbox.dead.map(({ line: text }) => text)]).toEqual([[3, 4, 5], [line(4)]]);
+        expect(outbox.dead[0]?.reason).toContain("the quarantine is full");
+      }
+      expect([quarantine.count, quarantine.discarded]).toEqual([0, 1]);
+    });
+
+    it("stops a release where the lane is full, with nothing lost", async () => {
+      const { lane, pump, quarantine } = aQuarantine({ backlogBytes: 200 });
+      for (const n of [2, 4, 6]) {
+        append(lane, lines(n));
+        await pump.kick();
+      }
+      append(lane, lines(1));
+      await expect(quarantine.release({}, () => Promise.resolve())).rejects.toMatchObject({ code: "lane_full" });
+      expect([quarantine.count, quarantine.released, lane.backlog]).toEqual([3, 0, 1]);
+    });
   });
 
   it("keeps the books whatever happens: random traffic, outages and restarts (invariants 2, 3, 5)", async () => {
