@@ -1,5 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
+import type { Event } from "../../shared/event.ts";
+import type { QuarantinedEvent, ScriptStatus } from "../../shared/lane-api.ts";
 import { aBook, type TestConsole, testConsole } from "../../shared/testing/test-console.ts";
+import { scriptTrouble } from "./api/transformations.ts";
 
 const SCRUB = { id: "scrub", code: "export function transform(event) { return event; }" };
 const HOOK = { id: "hook", kind: "webhook", url: "https://example.com/in", signing_secret: "top secret text" };
@@ -21,6 +24,10 @@ const PROTECTED: [string, string][] = [
   ["GET", "/api/teams/acme/transformations"],
   ["GET", "/api/teams/acme/dead-letters?destination=hook"],
   ["POST", "/api/teams/acme/dead-letters/replay"],
+  ["GET", "/api/teams/acme/quarantine"],
+  ["POST", "/api/teams/acme/quarantine/replay"],
+  ["POST", "/api/teams/acme/quarantine/discard"],
+  ["GET", "/api/teams/acme/samples"],
   ["GET", "/metrics"],
   ["GET", "/api/nothing-here"],
   ["DELETE", "/api/config"],
@@ -133,6 +140,22 @@ test("invariant 5: flow and metrics show what capture has answered as taken and 
   ]);
 });
 
+test("invariant 5: what is in the lanes' quarantine is dead at every destination, and dropped once discarded", async () => {
+  await console_.lane("acme", {
+    ...{ lane: "acme:0", nextSeq: 11, accepted: 10, pending: { hook: 0, print: 0 }, quarantined: 3, discarded: 2 },
+    scripts: [aScript({ logs: [{ at: "2026-01-01T00:00:00.000Z", text: "a" }], failures: [] })],
+  });
+  await console_.outbox("acme", "hook", {
+    book: aBook({ accepted: 5, delivered: 4, dead: 1 }),
+    lanes: { "acme:0": 10 },
+  });
+  await console_.outbox("acme", "gone", { book: aBook({ accepted: 5, delivered: 5 }), lanes: { "acme:0": 10 } });
+  const { body } = await console_.ask("GET", "/api/teams/acme/flow");
+  expect(body.destinations.hook).toEqual(aBook({ accepted: 10, delivered: 4, dropped: 2, dead: 4 }));
+  expect([body.removed, body.lanes[0].quarantined, body.lanes[0].discarded]).toEqual([[], 3, 2]);
+  expect(Object.keys(body.lanes[0].scripts[0])).not.toContain("logs");
+});
+
 test("flow asks the lanes before the outboxes", async () => {
   await console_.lane("acme", { lane: "acme:0" });
   await console_.ask("GET", "/api/teams/acme/flow");
@@ -156,7 +179,7 @@ test("objects that do not answer are named in a 503", async () => {
   expect(answer.headers.get("Retry-After")).toBe("1");
 });
 
-test.each(["flow", "destinations", "transformations", "dead-letters?destination=hook"])(
+test.each(["flow", "destinations", "transformations", "dead-letters?destination=hook", "quarantine", "samples"])(
   "%s of an unknown team is 404",
   async (resource) => {
     expect(await console_.ask("GET", `/api/teams/nobody/${resource}`)).toMatchObject({
@@ -181,30 +204,178 @@ test("destinations show settings without secrets, and how each does", async () =
   ]);
 });
 
-test("transformations name the culprit, added up over lanes", async () => {
+const aScript = (more: Partial<ScriptStatus> = {}): ScriptStatus => ({
+  ...{ id: "scrub", bundle: "b1", errors: 0, kills: 0, quarantined: false, lastError: null },
+  ...{ events: 0, dropped: 0, steps: 0, histogram: [], failures: [], logs: [] },
+  ...more,
+});
+
+test("transformations name the culprit, added up over lanes, for the version in force", async () => {
   const bundle = (await console_.deps.store.team("acme"))?.bundle as string;
-  const script = { id: "scrub", bundle, errors: 1, kills: 0, quarantined: false, lastError: null };
   await console_.lane("acme", {
     lane: "acme:0",
-    scripts: [script, { ...script, bundle: "old", errors: 5, quarantined: true, lastError: "old trouble" }],
+    scripts: [
+      aScript({ bundle, errors: 1, events: 100, dropped: 10 }),
+      aScript({ bundle: "old", errors: 5, quarantined: true, lastError: "old trouble" }),
+    ],
   });
   await console_.lane("acme", {
     lane: "acme:1",
-    scripts: [{ ...script, errors: 2, kills: 3, quarantined: true, lastError: "out of memory" }],
+    scripts: [aScript({ bundle, errors: 2, events: 50, kills: 3, quarantined: true, lastError: "out of memory" })],
   });
   const { body } = await console_.ask("GET", "/api/teams/acme/transformations");
   expect(body).toMatchObject({ team: "acme", version: 1, bundle });
   expect(body.transformations).toMatchObject([
     {
-      id: "scrub",
-      errors: 8,
-      kills: 3,
-      quarantined: true,
-      quarantined_in: ["acme:1"],
-      last_error: "out of memory",
-      on_error: "pass",
+      ...{ id: "scrub", events: 150, dropped: 10, errors: 3, kills: 3, quarantined: true, quarantined_in: ["acme:1"] },
+      ...{ last_error: "out of memory", on_error: "pass", fuel: { p50: null, p99: null, total: 0 } },
+      trouble: expect.stringMatching(/^it is not run any more/),
     },
   ]);
+});
+
+test("transformations show what a script costs, what it failed on and what it said", async () => {
+  const bundle = (await console_.deps.store.team("acme"))?.bundle as string;
+  const sample = { uuid: "u1", event: "signup", distinct_id: "d", properties: {} } as unknown as Event;
+  const failure = { message: "no", count: 2, stack: ["f (1:2)"], sample };
+  const early = { ...failure, firstAt: "2026-01-01T00:00:00.000Z", lastAt: "2026-01-01T00:00:05.000Z" };
+  const late = { ...failure, firstAt: "2026-01-01T00:00:01.000Z", lastAt: "2026-01-01T00:00:09.000Z", count: 3 };
+  const other = { ...late, message: "other", lastAt: "2026-01-01T00:00:10.000Z" };
+  const common = { bundle, events: 50, steps: 4_000, histogram: [0, 0, 0, 49, 0, 0, 0, 1] };
+  await console_.lane("acme", {
+    lane: "acme:0",
+    scripts: [
+      aScript({ ...common, errors: 25, failures: [early], logs: [{ at: "2026-01-01T00:00:02.000Z", text: "b" }] }),
+    ],
+  });
+  await console_.lane("acme", {
+    lane: "acme:1",
+    scripts: [
+      aScript({
+        ...{ ...common, histogram: [0, 0, 50] },
+        ...{ errors: 5, lastError: "other", failures: [other, { ...late, sample: { ...sample, uuid: "u2" } }] },
+        logs: [{ at: "2026-01-01T00:00:01.000Z", text: "a" }],
+      }),
+    ],
+  });
+  const { body } = await console_.ask("GET", "/api/teams/acme/transformations");
+  expect(body.transformations[0]).toMatchObject({
+    fuel: { p50: 3, p99: 7, total: 8_000 },
+    trouble: "it fails on 30 % of its events, lately with: other",
+    failures: [
+      { message: "other", count: 3 },
+      {
+        ...{ message: "no", count: 5, stack: ["f (1:2)"], sample },
+        ...{ first_at: "2026-01-01T00:00:00.000Z", last_at: "2026-01-01T00:00:09.000Z" },
+      },
+    ],
+    logs: [{ text: "a" }, { text: "b" }],
+  });
+});
+
+test("transformations show the scripts of sources and destinations too, around the chain", async () => {
+  const code = "export function transform(event) { return event; }";
+  const source = { id: "web", tokens: ["phc_web"], transformation: { code } };
+  const destination = { ...PRINT, transformation: { code, on_error: "drop" } };
+  await console_.ask("PUT", "/api/config", { teams: [{ ...ACME, sources: [source], destinations: [destination] }] });
+  const bundle = (await console_.deps.store.team("acme"))?.bundle as string;
+  await console_.lane("acme", {
+    lane: "acme:0",
+    scripts: [aScript({ id: "source:web", bundle, events: 2, errors: 2, lastError: "no" })],
+  });
+  const { body } = await console_.ask("GET", "/api/teams/acme/transformations");
+  expect(body.transformations).toMatchObject([
+    { id: "source:web", on_error: "pass", trouble: "it fails on every event: no" },
+    { id: "scrub", trouble: null },
+    { id: "destination:print", on_error: "drop", inputs: {}, file: null },
+  ]);
+});
+
+test.each([
+  [{ events: 10, errors: 0, dropped: 0 }, null],
+  [{ events: 10, errors: 1, dropped: 9 }, null],
+  [{ events: 10, errors: 0, dropped: 10 }, "it drops every event"],
+  [{ events: 3, errors: 3, dropped: 0 }, "it fails on every event: out of fuel"],
+  [{ events: 0, errors: 2, dropped: 0 }, "it fails on every event: out of fuel"],
+])("what is wrong with a script of %j is %s", (counts, trouble) => {
+  expect(scriptTrouble({ quarantined: false, last_error: "out of fuel", ...counts })).toBe(trouble);
+});
+
+const quarantined = (...ids: number[]): QuarantinedEvent[] =>
+  ids.map((id) => ({
+    id,
+    script: "scrub",
+    message: "no",
+    quarantined_at: "2026-01-01T00:00:00.000Z",
+    event: {} as Event,
+  }));
+
+test("quarantined events are listed page by page over all lanes", async () => {
+  for (const lane of ["acme:0", "acme:1", "acme:2", "acme:3"]) await console_.lane("acme", { lane });
+  console_.quarantines.set("acme:0", quarantined(1, 2, 3));
+  console_.quarantines.set("acme:2", quarantined(1, 2));
+  console_.quarantines.set("acme:3", quarantined(7));
+  const pages: string[][] = [];
+  for (let after: string | null = ""; after !== null; ) {
+    const { body }: { body: { quarantined: { id: string }[]; total: number; next: string | null } } =
+      await console_.ask(
+        "GET",
+        `/api/teams/acme/quarantine?limit=2${after === "" ? "" : `&after=${encodeURIComponent(after)}`}`,
+      );
+    expect(body.total).toBe(6);
+    pages.push(body.quarantined.map(({ id }) => id));
+    after = body.next;
+  }
+  expect(pages).toEqual([
+    ["acme:0:1", "acme:0:2"],
+    ["acme:0:3", "acme:2:1"],
+    ["acme:2:2", "acme:3:7"],
+  ]);
+});
+
+test("quarantined events are filtered, and replayed or discarded as selected", async () => {
+  for (const lane of ["acme:0", "acme:1"]) await console_.lane("acme", { lane });
+  const path = "/api/teams/acme/quarantine";
+  await console_.ask("GET", `${path}?script=scrub&event=signup&distinct_id=u1`);
+  expect(await console_.ask("POST", `${path}/replay`, {})).toMatchObject({ body: { team: "acme", replayed: 4 } });
+  const selection = { ids: ["acme:1:5", "acme:1:6"], script: "restriction" };
+  expect((await console_.ask("POST", `${path}/replay`, selection)).body).toEqual({ team: "acme", replayed: 2 });
+  expect((await console_.ask("POST", `${path}/discard`, { event: "e" })).body).toEqual({ team: "acme", discarded: 2 });
+  const filter = '{"script":"scrub","event":"signup","distinct_id":"u1"}';
+  expect(console_.calls).toEqual([
+    ...[`quarantine acme:0 ${filter}`, `quarantine acme:1 ${filter}`, "release acme:0 {}", "release acme:1 {}"],
+    'release acme:1 {"script":"restriction","ids":[5,6]}',
+    ...['discard acme:0 {"event":"e"}', 'discard acme:1 {"event":"e"}'],
+  ]);
+});
+
+test.each([
+  ["GET", "quarantine?limit=0", undefined, "limit"],
+  ["GET", "quarantine?limit=1001", undefined, "limit"],
+  ["GET", "quarantine?after=7", undefined, "after"],
+  ["GET", "quarantine?evnt=x", undefined, ""],
+  ["GET", "samples?limit=101", undefined, "limit"],
+  ["POST", "quarantine/replay", { ids: [] }, "ids"],
+  ["POST", "quarantine/replay", { ids: ["5"] }, "ids[0]"],
+  ["POST", "quarantine/discard", { ids: ["globex:local:0:5"] }, "ids"],
+  ["POST", "quarantine/discard", { scripts: "x" }, ""],
+])(
+  "%s %s with %j is the client's mistake, and touches nothing (invariant 6)",
+  async (method, resource, body, field) => {
+    await console_.lane("acme", { lane: "acme:0" });
+    const answer = await console_.ask(method, `/api/teams/acme/${resource}`, body);
+    expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request", field } });
+    expect(console_.calls).toEqual([]);
+  },
+);
+
+test("samples are the newest events of all lanes", async () => {
+  const at = (second: number) => ({ uuid: `${second}`, received_at: `2026-01-01T00:00:0${second}.000Z` }) as Event;
+  for (const lane of ["acme:0", "acme:1"]) await console_.lane("acme", { lane });
+  console_.samples.set("acme:0", [at(5), at(1)]);
+  console_.samples.set("acme:1", [at(7), at(3)]);
+  const { body } = await console_.ask("GET", "/api/teams/acme/samples?limit=3");
+  expect(body).toEqual({ team: "acme", samples: [at(7), at(5), at(3)] });
 });
 
 test("dead letters are listed with their filters, times in UTC", async () => {
@@ -272,7 +443,8 @@ test("metrics show every team's lanes and outboxes, and which did not answer", a
     duplicates: 1,
     backlog: 4,
     pending: { hook: 4, new: 2 },
-    scripts: [{ id: "scrub", bundle: "b1", errors: 2, kills: 1, quarantined: false, lastError: "x" }],
+    ...{ quarantined: 6, discarded: 5 },
+    scripts: [aScript({ errors: 2, kills: 1, lastError: "x", events: 9, dropped: 4, steps: 70 })],
   });
   await console_.outbox("acme", "hook", {
     book: aBook({ accepted: 6, delivered: 3, filtered: 1, pending: 1, dead: 1 }),
@@ -302,6 +474,11 @@ test("metrics show every team's lanes and outboxes, and which did not answer", a
     'headwater_lane_backlog_events{team="acme",lane="acme:0"} 4',
     'headwater_script_errors_total{team="acme",lane="acme:0",transformation="scrub",bundle="b1"} 2',
     'headwater_script_kills_total{team="acme",lane="acme:0",transformation="scrub",bundle="b1"} 1',
+    'headwater_script_events_total{team="acme",lane="acme:0",transformation="scrub",bundle="b1"} 9',
+    'headwater_script_dropped_total{team="acme",lane="acme:0",transformation="scrub",bundle="b1"} 4',
+    'headwater_script_steps_total{team="acme",lane="acme:0",transformation="scrub",bundle="b1"} 70',
+    'headwater_quarantined_events{team="acme",lane="acme:0"} 6',
+    'headwater_discarded_events_total{team="acme",lane="acme:0"} 5',
     'headwater_object_up{team="acme",kind="lane",name="acme:0"} 1',
     'headwater_object_up{team="acme",kind="outbox",name="print"} 0',
   ]) {
