@@ -44,8 +44,10 @@ export default class Harness extends WorkerEntrypoint {
   /** NDJSON in; out: the RunResult line, then the events, then the destinations' own lines. */
   async run(events: Uint8Array, skips: BatchSkips, only: string | null): Promise<Uint8Array> {
     const { result, lines } = await chain.run(decoder.decode(events), asSkips(skips), only);
-    lines.unshift(stringify(result));
-    return encoder.encode(lines.join("\n"));
+    // In workerd a text that grows is encoded twice as fast as one that is joined first.
+    let text = stringify(result);
+    for (let i = 0; i < lines.length; i++) text += `\n${lines[i]}`;
+    return encoder.encode(text);
   }
 
   step(script: number, index: number, lines: string[], mark: boolean): Promise<StepOutput> {
