@@ -3,3 +3,8 @@ declare module "workerd" {
   const workerd: { default: string };
   export default workerd;
 }
+
+/** The benches' script as a module; put there when the worker is built. */
+declare module "bench:script" {
+  export function transform(event: unknown): unknown;
+}
