@@ -59,6 +59,13 @@ async function send(
   return { status: response.status, text: await response.text(), headers: response.headers };
 }
 
+async function refusedOf(from: Headwater): Promise<Record<string, unknown>> {
+  const answer = await fetch(`${from.console}/api/teams/acme/flow`, {
+    headers: { authorization: `Bearer ${from.adminToken}` },
+  });
+  return ((await answer.json()) as { refused: Record<string, unknown> }).refused;
+}
+
 async function arrived(name: string) {
   const found = () => sink.accepted.flatMap(({ events }) => events).find(({ event }) => event === name);
   await until(() => found() !== undefined, {
@@ -111,12 +118,22 @@ describe("sources and restrictions", () => {
     // Goes with the next append of the lane.
     expect((await send(headwater, "phc_web", { event: "last" })).status).toBe(200);
     expect((await arrived("last")).source).toBe("web");
-    const answer = await fetch(`${headwater.console}/api/teams/acme/flow`, {
-      headers: { authorization: `Bearer ${headwater.adminToken}` },
-    });
-    expect(await answer.json()).toMatchObject({
-      refused: { web: { event_not_allowed: 3, restricted: 1 }, off: { source_disabled: 1 } },
+    expect(await refusedOf(headwater)).toMatchObject({
+      web: { event_not_allowed: 3, restricted: 1 },
+      off: { source_disabled: 1 },
     });
     expect(sink.accepted.flatMap(({ events }) => events).filter(({ event }) => event === "noise_x")).toEqual([]);
+  });
+
+  it("what is not stored is counted also where nothing else is (invariant 5)", async () => {
+    for (let n = 0; n < 3; n++) expect((await send(behindProxy, "phc_off", { event: "x" })).status).toBe(200);
+    let refused: Record<string, unknown> = {};
+    const told = async () => {
+      refused = await refusedOf(behindProxy);
+      return refused.off !== undefined;
+    };
+    // Capture waits 10 s for an append to tell the lane with.
+    await until(told, { timeoutMs: 20_000, everyMs: 500, describe: () => JSON.stringify(refused) });
+    expect(refused.off).toEqual({ source_disabled: 3 });
   });
 });
