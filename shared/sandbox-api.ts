@@ -62,7 +62,10 @@ export interface OwnShare {
   dead: { line: number; message: string }[];
 }
 
-/** What a destination's script returned instead of an event. Whatever is absent is as the destination's settings have it. */
+/**
+ * What a destination's script returned instead of an event. Whatever is absent is as the destination's settings have it; without a body
+ * that is the event, and all of its fields stand beside these.
+ */
 export interface ShapedEvent {
   /** Of the event that it was made from, or derived from it. */
   uuid: string;

@@ -21,6 +21,7 @@ const script = (refund: string) => `
         body: label(order) + ";" + event.distinct_id,
       };
       case "cart": return ["a", "b"].map((item) => ({ body: { item, of: event.uuid } }));
+      case "audit": return { headers: { "x-audit": "1" } };
       case "refund": ${refund}
       default: return event;
     }
@@ -64,7 +65,7 @@ afterAll(async () => {
   await Promise.all([plain, crm, other].map((sink) => sink?.close()));
 });
 
-const NAMES = ["pageview", "order", "noise", "cart", "private", "refund", "refund", "pageview"];
+const NAMES = ["pageview", "order", "noise", "cart", "private", "refund", "refund", "pageview", "audit"];
 const uuidOf = (index: number) => `01890a5d-ac96-774b-bcce-b302099a80${index + 10}`;
 
 it("a destination's script shapes, fans out, drops and fails for that destination alone, and what it failed on is sent once it is mended (invariant 5)", async () => {
@@ -76,9 +77,9 @@ it("a destination's script shapes, fans out, drops and fails for that destinatio
   }));
   expect((await headwater.send({ api_key: "phc_acme", batch })).status).toBe(200);
   const books = await headwater.waitForQuiet("acme", ["plain", "crm"], { accepted: NAMES.length });
-  expect(books.plain).toMatchObject({ accepted: 8, delivered: 8, dead: 0 });
+  expect(books.plain).toMatchObject({ accepted: 9, delivered: 9, dead: 0 });
   // The cart is two.
-  expect(books.crm).toMatchObject({ accepted: 9, delivered: 5, dropped: 1, filtered: 1, dead: 2, pending: 0 });
+  expect(books.crm).toMatchObject({ accepted: 10, delivered: 6, dropped: 1, filtered: 1, dead: 2, pending: 0 });
   expect(Object.values(books).map(imbalance)).toEqual([0, 0]);
 
   expect(plain.received.flatMap(eventsOf).map(({ event }) => event)).toEqual(NAMES);
@@ -96,6 +97,7 @@ it("a destination's script shapes, fans out, drops and fails for that destinatio
     { item: "a", of: uuidOf(3) },
     { item: "b", of: uuidOf(3) },
     [expect.objectContaining({ uuid: uuidOf(7) })],
+    expect.objectContaining({ uuid: uuidOf(8), event: "audit", properties: { order: 8, seen: true } }),
   ]);
 
   const { dead_letters: letters } = await headwater.deadLetters("acme", "crm");
@@ -113,7 +115,7 @@ it("a destination's script shapes, fans out, drops and fails for that destinatio
 
 it("a replay before the script is mended leaves everything where it is", async () => {
   expect(await replay()).toMatchObject({ replayed: 0 });
-  expect(await headwater.flow("acme")).toMatchObject({ crm: { accepted: 9, delivered: 5, dead: 2 } });
+  expect(await headwater.flow("acme")).toMatchObject({ crm: { accepted: 10, delivered: 6, dead: 2 } });
 });
 
 it("a replay after it sends what the mended script makes of them", async () => {
@@ -130,7 +132,7 @@ it("a replay after it sends what the mended script makes of them", async () => {
     [{ refund: 6, seen: true }, uuidOf(6)],
   ]);
   const { crm: book } = await headwater.waitForQuiet("acme", ["crm"]);
-  expect(book).toMatchObject({ accepted: 9, delivered: 7, dropped: 1, filtered: 1, dead: 0, pending: 0 });
+  expect(book).toMatchObject({ accepted: 10, delivered: 8, dropped: 1, filtered: 1, dead: 0, pending: 0 });
 });
 
 it("the script's credentials are in no configuration that is shown, in no log and in no dead letter (invariant 8)", async () => {

@@ -1,7 +1,9 @@
-import type { OwnShare } from "../../../shared/sandbox-api.ts";
+import type { Event } from "../../../shared/event.ts";
+import type { OwnShare, ShapedEvent } from "../../../shared/sandbox-api.ts";
 import { Failure, type Outcome, type Output } from "./script.ts";
 
 const { isArray } = Array;
+const { parse, stringify } = JSON;
 
 export type ShaperPolicy = "dead_letter" | "pass" | "drop";
 
@@ -26,9 +28,15 @@ export class DestinationShare {
     }
     const outputs = isArray(outcome) ? outcome : [outcome];
     let chars = 0;
-    for (let i = 0; i < outputs.length; i++) chars += (outputs[i] as Output).line.length;
+    for (let i = 0; i < outputs.length; i++) {
+      const output = outputs[i] as Output;
+      chars += output.line.length + (output.isBodiless === true ? line.length : 0);
+    }
     if (chars > room) return this.#drop(position) - 1;
-    for (let i = 0; i < outputs.length; i++) this.#push(position, (outputs[i] as Output).line);
+    for (let i = 0; i < outputs.length; i++) {
+      const output = outputs[i] as Output;
+      this.#push(position, output.isBodiless === true ? withEvent(output.line, line) : output.line);
+    }
     return chars;
   }
 
@@ -46,4 +54,10 @@ export class DestinationShare {
   read(): OwnShare {
     return { count: this.lines.length, sources: this.#sources, dropped: this.#dropped, dead: this.#dead };
   }
+}
+
+/** A shaped request with the whole event that it is about, as the script got it. */
+function withEvent(shaped: string, line: string): string {
+  const { uuid, $request } = parse(shaped) as ShapedEvent;
+  return stringify({ ...(parse(line) as Event), uuid, $request });
 }

@@ -55,6 +55,8 @@ export interface Output {
   /** Null where nobody has needed it yet: the line says what it is. */
   event: Event | null;
   line: string;
+  /** A shaped request that leaves its body to the destination's settings, which want the event. Absent: it has one, or is an event. */
+  isBodiless?: true;
 }
 
 /** An event on its way, and the input that it came from. */
@@ -315,7 +317,9 @@ export class Script {
 
   #make(returned: unknown, identity: Identity, length: number): Output {
     if (this.#options.shapes && isShape(returned)) {
-      return { event: null, line: asLine(asShapedEvent(returned, identity), length) };
+      const shaped = asShapedEvent(returned, identity);
+      const output: Output = { event: null, line: asLine(shaped, length) };
+      return shaped.$request.body === undefined ? { ...output, isBodiless: true } : output;
     }
     const event = asEvent(returned, identity);
     return { event, line: asLine(event, length) };

@@ -122,6 +122,20 @@ describe("a shaped request", () => {
     });
   });
 
+  it("without a body stands beside the whole event, as the script got it", async () => {
+    const { own } = await run({
+      shapers: { hook: "event.properties = {}; return [{ topic: 't' }, { key: 'k' }, { topic: 't', body: null }];" },
+    });
+    const [first, second, third] = own.hook as Record<string, unknown>[];
+    const event = anEvent({ event: "a" });
+    expect(first).toEqual({ ...event, $request: { topic: "t" } });
+    expect(second).toEqual({ ...event, uuid: second?.uuid, $request: { key: "k" } });
+    expect(second?.uuid).not.toBe(event.uuid);
+    expect(third).toEqual({
+      ...{ uuid: third?.uuid, event: "a", distinct_id: "user-1", $request: { topic: "t", body: null } },
+    });
+  });
+
   it("may be several of one event", async () => {
     const { result, own } = await run({ shapers: { hook: "return [{ body: 1 }, { body: 2 }, event];" } });
     expect(result.own?.hook).toMatchObject({ count: 3, sources: [0, 0, 0] });
