@@ -50,7 +50,7 @@ beforeAll(async () => {
     [
       "CREATE TABLE IF NOT EXISTS lanes (lane TEXT PRIMARY KEY, team TEXT)",
       "CREATE TABLE IF NOT EXISTS outboxes (team TEXT, destination TEXT, PRIMARY KEY (team, destination))",
-      "CREATE TABLE IF NOT EXISTS secrets (team TEXT, destination TEXT, field TEXT, sealed TEXT)",
+      "CREATE TABLE IF NOT EXISTS secrets (team TEXT, owner TEXT, field TEXT, sealed TEXT)",
       "CREATE TABLE IF NOT EXISTS teams (team TEXT PRIMARY KEY, version INTEGER)",
       "CREATE TABLE IF NOT EXISTS team_versions (team TEXT, version INTEGER, snapshot TEXT)",
     ].map((statement) => DB.prepare(statement)),
@@ -144,6 +144,43 @@ test("what was accepted while no configuration could be read goes to its team on
   await expect
     .poll(async () => (await DB.prepare("SELECT lane, team FROM lanes").all()).results, { timeout: 3_000 })
     .toContainEqual({ lane: "?phc_open:local:0", team: "open" });
+});
+
+test("the quarantine outlives the object, and what is released or discarded stays so (invariants 2, 5 and 7)", async () => {
+  await configure("held");
+  const uuid = "01890000-0000-7000-8000-000000000001";
+  const marked = (n: number, more: object = {}) => anAppend("held", [n], { quarantine: "restriction 1", n, ...more });
+  const lane = () => laneOf("held");
+  await lane().append(anAppend("held", [1]));
+  await lane().append(marked(2, { uuid }));
+  await lane().append(marked(3));
+  await lane().append(marked(4));
+  await expect.poll(async () => (await lane().status()).quarantined).toBe(3);
+  await crash(lane());
+  const page = await lane().quarantine({ script: "restriction", limit: 2 });
+  expect(page).toMatchObject({ total: 3, next: 2, quarantined: [{ id: 1, message: "restriction 1" }, { id: 2 }] });
+  expect(page.quarantined[0]?.event).toMatchObject({ uuid, n: 2, quarantine: "restriction 1" });
+
+  expect(await lane().release({ ids: [1] })).toEqual({ released: 1 });
+  await delivered("held").toMatchObject({ accepted: 2, delivered: 2, pending: 0 });
+  expect(await lane().discard({ ids: [2] })).toEqual({ discarded: 1 });
+  await crash(lane());
+  expect(await lane().status()).toMatchObject({
+    accepted: 4,
+    nextSeq: 6,
+    quarantined: 1,
+    discarded: 1,
+    pending: { out: 0 },
+  });
+  expect((await lane().quarantine({})).quarantined).toMatchObject([{ id: 3, event: { n: 4 } }]);
+  // The log has the released event twice: as it was accepted, and as it was released, without the mark.
+  const [newest, , , third] = await lane().samples(4);
+  expect([newest, third]).toMatchObject([
+    { uuid, n: 2 },
+    { uuid, quarantine: "restriction 1" },
+  ]);
+  expect(newest).not.toHaveProperty("quarantine");
+  await delivered("held").toMatchObject({ accepted: 2, delivered: 2 });
 });
 
 function cursorOf(storage: DurableObjectStorage): unknown {
