@@ -165,6 +165,34 @@ test("a script that does not compile changes nothing, and is named", async () =>
   expect(await reader().team("acme")).toBeNull();
 });
 
+test("every script and module that does not compile is named, each at its own place", async () => {
+  const modules = [
+    { id: "money", code: "export const cents = (n) => n * 100;" },
+    { id: "broken", code: "export const x = ;" },
+  ];
+  const transformations = [SCRUB, { id: "asks", code: `import { cent } from "money";\nfetch(cent);` }];
+  const answer = await put([aTeam({ modules, transformations })]);
+  expect(answer.status).toBe(422);
+  expect(answer.body.errors).toEqual([
+    {
+      path: "teams[0].modules[1].code",
+      message: expect.stringMatching(/^module "broken": Unexpected token .*at line 1, column 18$/),
+      frame: expect.stringContaining("export const x = ;"),
+    },
+    { path: "teams[0].transformations[1].code", message: expect.stringMatching(/^script "asks": exports nothing/) },
+    {
+      path: "teams[0].transformations[1].code",
+      message: expect.stringMatching(/^script "asks": cannot use fetch: .*at line 2, column 1$/),
+      frame: expect.stringContaining("> 2 | fetch("),
+    },
+    {
+      path: "teams[0].transformations[1].code",
+      message: expect.stringMatching(/"money" exports no "cent": it has cents at line 1, column 10$/),
+      frame: expect.stringContaining("> 1 | import { cent }"),
+    },
+  ]);
+});
+
 test("a token can move to another team in one document", async () => {
   await put([aTeam(), { id: "globex", tokens: ["phc_globex"] }]);
   const answer = await put([aTeam({ tokens: ["phc_globex"] }), { id: "globex", tokens: ["phc_acme"] }]);

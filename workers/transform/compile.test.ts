@@ -147,6 +147,25 @@ export function transform(event: Event, ctx: { inputs: Record<string, unknown> }
     expect(error.message).not.toContain("Error transforming");
   });
 
+  it.each([
+    [
+      "types before it in the line",
+      "export function transform(event: Event, ctx: Context<{ a: number }>): void { fetch(1); }",
+    ],
+    [
+      "types in lines above",
+      "type A = { b: string };\nexport function transform(event: A) {\n  const x = event as unknown as A; fetch(x!);\n}",
+    ],
+    [
+      "types that fill lines",
+      "import type { A } from 'headwater';\n\ninterface B {\n  c: A;\n}\nexport const transform = (b: B) => fetch(b);",
+    ],
+  ])("says where it is in what was written, with %s", async (_, code) => {
+    const { line, column } = await problemOf(code);
+    const before = code.slice(0, code.indexOf("fetch")).split("\n");
+    expect({ line, column }).toEqual({ line: before.length, column: (before.at(-1) as string).length + 1 });
+  });
+
   it("refuses what is too long or too deep", async () => {
     expect((await problemOf(`${GOOD}//${"x".repeat(300_000)}`)).message).toContain(
       "may have 262144 characters at most",

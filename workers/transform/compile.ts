@@ -12,7 +12,7 @@ import { noteForbidden } from "./forbidden-globals.ts";
 import { injectFuel } from "./fuel.ts";
 import { teamModule } from "./library-names.ts";
 import { type Linked, link, reachable, refuseCircles } from "./link.ts";
-import { blamed, type ModuleSource, type ParsedModule, parseModule } from "./module-source.ts";
+import { type ModuleSource, type ParsedModule, parseModule } from "./module-source.ts";
 import { moduleOwner, ScriptCompileError } from "./script-compile-error.ts";
 
 export type { ModuleSource } from "./module-source.ts";
@@ -164,7 +164,7 @@ class Compiler {
 
 /** The ES module that runs. */
 function emit(parsed: ParsedModule, { rewrites }: Linked, edit: (edited: MagicString) => void = () => undefined) {
-  return blamed(parsed.owner, parsed.code, () =>
+  return parsed.attempt(() =>
     injectFuel(parsed.code, parsed.program, (edited) => {
       for (const { node, to } of rewrites) edited.update(node.start, node.end, JSON.stringify(to));
       edit(edited);

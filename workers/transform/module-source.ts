@@ -1,9 +1,9 @@
 /** One authored file, parsed: TypeScript stripped without moving lines, checked for what no script and no module may hold. */
 import { type Node, type Program, parse } from "acorn";
-import { transform as strip } from "sucrase";
 import { messageOf } from "../../shared/errors.ts";
 import { PARSE_OPTIONS } from "./fuel.ts";
 import { type ErrorPlace, type Fail, type Note, ScriptCompileError } from "./script-compile-error.ts";
+import { authoredPosition, type Position, stripTypes } from "./strip-types.ts";
 import { childrenOf } from "./syntax-tree.ts";
 
 /** A snapshot carries all of a team's scripts, and every isolate parses them when it starts. */
@@ -28,6 +28,8 @@ export interface ParsedModule {
   note: Note;
   /** What was noted so far. */
   problems: ScriptCompileError[];
+  /** Does work on the program; what it throws names the file and the place. */
+  attempt<T>(work: () => T): T;
 }
 
 /** Throws a ScriptCompileError for what does not parse. */
@@ -35,10 +37,17 @@ export function parseModule({ code, filename }: ModuleSource, owner: string): Pa
   if (code.length > SCRIPT_MAX_CHARS) {
     throw new ScriptCompileError(owner, `may have ${SCRIPT_MAX_CHARS} characters at most`, code, null);
   }
+  const isTyped = !isJavaScript(filename);
+  let isStripped = false;
+  const placeOf = (position: Position): ErrorPlace => {
+    if (!isTyped) return oneBased(position);
+    // What is found while types are stripped is placed in what was written, from 1 already; the rest in what was left of it.
+    return isStripped ? oneBased(authoredPosition(code, position)) : position;
+  };
   const problems: ScriptCompileError[] = [];
   const at = (problem: string, node: Node | null) => {
     const start = node?.loc?.start;
-    return new ScriptCompileError(owner, problem, code, start === undefined ? null : oneBased(start));
+    return new ScriptCompileError(owner, problem, code, start === undefined ? null : placeOf(start));
   };
   const fail: Fail = (problem, node) => {
     throw at(problem, node);
@@ -46,29 +55,29 @@ export function parseModule({ code, filename }: ModuleSource, owner: string): Pa
   const note: Note = (problem, node) => {
     if (problems.length < PROBLEMS_MAX_COUNT) problems.push(at(problem, node));
   };
-  return blamed(owner, code, () => {
-    const stripped = isJavaScript(filename) ? code : stripTypes(code);
+  const attempt = <T>(work: () => T): T => {
+    try {
+      return work();
+    } catch (error) {
+      throw blamed(error, owner, code, placeOf);
+    }
+  };
+  return attempt(() => {
+    const stripped = isTyped ? stripTypes(code) : code;
+    isStripped = true;
     const program = parse(stripped, PARSE_OPTIONS);
     refuseDynamic(program, fail);
     refuseTopLevelAwait(program, fail);
-    return { owner, code: stripped, program, fail, note, problems };
+    return { owner, code: stripped, program, fail, note, problems, attempt };
   });
 }
 
-/** Does `work` on a file; what it throws names the file and the place. */
-export function blamed<T>(owner: string, code: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof ScriptCompileError) throw error;
-    if (error instanceof RangeError) throw new ScriptCompileError(owner, "is nested too deeply", code, null, error);
-    const { problem, place } = syntaxProblem(error);
-    throw new ScriptCompileError(owner, problem, code, place, error);
-  }
-}
-
-function stripTypes(code: string): string {
-  return strip(code, { transforms: ["typescript"], disableESTransforms: true }).code;
+/** `placeOf`: where in the file acorn's places are. */
+function blamed(error: unknown, owner: string, code: string, placeOf: (position: Position) => ErrorPlace): Error {
+  if (error instanceof ScriptCompileError) return error;
+  if (error instanceof RangeError) return new ScriptCompileError(owner, "is nested too deeply", code, null, error);
+  const { problem, place } = syntaxProblem(error, placeOf);
+  return new ScriptCompileError(owner, problem, code, place, error);
 }
 
 function isJavaScript(filename: string | undefined): boolean {
@@ -101,18 +110,13 @@ function isImportMeta(node: Node): boolean {
   return (node as Node & { meta: { name: string } }).meta.name === "import";
 }
 
-/** Acorn says where in `loc`, sucrase in its message; both end their message with it. */
-function syntaxProblem(error: unknown): { problem: string; place: ErrorPlace | null } {
-  const message = messageOf(error);
-  const [suffix, line, column] = / \((\d+):(\d+)\)$/.exec(message) ?? [];
-  const { loc } = error as { loc?: { line: number; column: number } };
-  const problem = message.replace(/^Error transforming [^:]*: /, "").replace(/ ?\(\d+:\d+\)$/, "");
-  if (suffix !== undefined && !(error instanceof SyntaxError && loc)) {
-    return { problem, place: { line: Number(line), column: Math.max(1, Number(column)) } };
-  }
-  return { problem, place: loc === undefined ? null : oneBased(loc) };
+/** Both parsers say where in `loc`, and again at the end of their messages. */
+function syntaxProblem(error: unknown, placeOf: (position: Position) => ErrorPlace) {
+  const { loc } = error as { loc?: Position };
+  const problem = messageOf(error).replace(/ ?\(\d+:\d+\)$/, "");
+  return { problem, place: loc === undefined ? null : placeOf(loc) };
 }
 
-function oneBased({ line, column }: { line: number; column: number }): ErrorPlace {
+function oneBased({ line, column }: Position): ErrorPlace {
   return { line, column: column + 1 };
 }

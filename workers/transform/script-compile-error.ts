@@ -4,7 +4,7 @@ import { AppError } from "../../shared/errors.ts";
 export interface ErrorPlace {
   /** From 1. */
   line: number;
-  /** From 1. In TypeScript it may be off where types stood before it in the line. */
+  /** From 1. */
   column: number;
 }
 

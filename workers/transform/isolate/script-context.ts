@@ -1,5 +1,4 @@
 import type { Event } from "../../../shared/event.ts";
-import { helpers } from "./helpers.ts";
 
 const { defineProperty, freeze } = Object;
 const { deleteProperty } = Reflect;
@@ -26,7 +25,7 @@ export function contextClass(shared: Omit<Context, "geo">): ContextClass {
   }
   const { prototype } = ScriptContext;
   deleteProperty(prototype, "constructor");
-  for (const [name, value] of Object.entries({ ...helpers, ...shared })) {
+  for (const [name, value] of Object.entries(shared)) {
     defineProperty(prototype, name, { value, enumerable: true });
   }
   freeze(prototype);
