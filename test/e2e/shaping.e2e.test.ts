@@ -126,7 +126,10 @@ it("a replay after it sends what the mended script makes of them", async () => {
     configOf("return { body: { refund: order, seen: event.properties.seen } };"),
   );
   expect(await replay()).toMatchObject({ replayed: 2 });
-  await until(() => crm.received.length === before + 2, { timeoutMs: 20_000 });
+  await until(() => crm.received.length === before + 2, {
+    timeoutMs: 20_000,
+    describe: () => `${crm.received.length - before} of 2 replayed requests`,
+  });
   expect(crm.received.slice(before).map(({ body, headers }) => [JSON.parse(body), headers["webhook-id"]])).toEqual([
     [{ refund: 5, seen: true }, uuidOf(5)],
     [{ refund: 6, seen: true }, uuidOf(6)],

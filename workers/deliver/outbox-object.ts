@@ -44,6 +44,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId });
     this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock, ...snapshotTtl(env) });
     const vault = Vault.fromBase64(env.SECRET_KEY);
+    const open = (sealed: string) => vault.open(sealed);
     const config = {
       ...{ snapshots: this.#snapshots, vault },
       sealedSecrets: (team: string, destination: string) => sealedSecrets(env.DB, team, destination),
@@ -51,9 +52,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     this.#reshapeDeps = {
       snapshots: this.#snapshots,
       run: (bundle, only, events) =>
-        runInSandbox(env.SANDBOX, bundle, events, { careful: false, skip: [], fail: [], only }, (secret) =>
-          vault.open(secret),
-        ),
+        runInSandbox(env.SANDBOX, bundle, events, { careful: false, skip: [], fail: [], only }, open),
     };
     const attemptDeps = {
       ...{ clock: systemClock, timers, print: (line: string) => logLine({ print: line }) },
