@@ -13,9 +13,10 @@ import { DEFAULT_GROUP_COMMIT_LIMITS } from "../workers/capture/group-commit.ts"
 import { hostEndpoints } from "../workers/capture/host-endpoints/registry.ts";
 import { DEFAULT_LANE_LIMITS } from "../workers/capture/lane.ts";
 import { PROTOCOLS } from "../workers/capture/protocols/registry.ts";
-import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/pump.ts";
+import { DEFAULT_QUARANTINE_LIMITS } from "../workers/capture/quarantine.ts";
 import { DEFAULT_DAILY_QUOTAS } from "../workers/capture/quota/daily-quotas.ts";
 import { DEFAULT_REDIS_LIMITS } from "../workers/capture/quota/redis-limits.ts";
+import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/script-health.ts";
 import { DEFAULT_BREAKER_LIMITS } from "../workers/deliver/breaker.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS } from "../workers/deliver/dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "../workers/deliver/destinations/common-settings.ts";
@@ -199,7 +200,13 @@ describe("operations.md", () => {
 const [, isolates] = /DEFAULT_ISOLATE_COUNT = (\d+)/.exec(read("workers/transform/isolates.ts")) ?? [];
 const LIMITS: Record<string, object | number> = {
   ...{ DEFAULT_LIMITS, DEFAULT_GROUP_COMMIT_LIMITS, DEFAULT_ADMISSION_LIMITS, DEFAULT_LANE_LIMITS },
-  ...{ DEFAULT_CHAIN_LIMITS, KILLS_BEFORE_QUARANTINE, DEFAULT_SUPERVISOR_LIMITS, DEFAULT_BACKLOG_BYTES },
+  ...{
+    DEFAULT_CHAIN_LIMITS,
+    KILLS_BEFORE_QUARANTINE,
+    DEFAULT_QUARANTINE_LIMITS,
+    DEFAULT_SUPERVISOR_LIMITS,
+    DEFAULT_BACKLOG_BYTES,
+  },
   ...{ DEFAULT_REDIS_LIMITS, DEFAULT_DAILY_QUOTAS, DEFAULT_WINDOW_S },
   ...{ DEFAULT_BREAKER_LIMITS, MAX_RETRY_AFTER_MS, DEFAULT_DEAD_LETTER_LIMITS, KEPT_RESPONSE_BYTES },
   // Its module needs the built isolate.

@@ -274,7 +274,7 @@ it.each([
   ["forgets at once", { retainBytes: 0, room: 100_000 }],
   ["has a small quarantine", { retainBytes: 1_000_000_000, room: 20 }],
 ])(
-  "a lane that %s, its pump, its quarantine and its outboxes have each event in one place, in order, and the books balance",
+  "a lane that %s, its pump, its quarantine and its outboxes have each event in one place, in order, and the books balance (invariants 2, 3, 5)",
   async (_, limits) => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {

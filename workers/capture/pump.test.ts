@@ -419,9 +419,14 @@ describe("Pump", () => {
     });
 
     it.each([
-      ["what an outbox has from before a crash is not held: it would be there twice", "ok" as const, [2], 0],
-      ["what no outbox has is held after a crash", "unreachable" as const, [], 1],
-    ])("%s (invariant 2)", async (_, before, delivered, held) => {
+      [
+        "what an outbox has from before a crash is not held: it would be there twice (invariant 2)",
+        "ok" as const,
+        [2],
+        0,
+      ],
+      ["what no outbox has is held after a crash (invariant 2)", "unreachable" as const, [], 1],
+    ])("%s", async (_, before, delivered, held) => {
       const world = aQuarantine();
       const { outboxes, script, state } = world;
       script.isBroken = false;
