@@ -262,7 +262,7 @@ function putKept(result: Event, after: Message, before: Message, kept: JsonObjec
       isChanged = true;
     }
   }
-  if (isChanged) result.properties.$segment = message;
+  if (isChanged && (kept !== null || Object.keys(message).length > 0)) result.properties.$segment = message;
 }
 
 /** The part of a context that no property stands for. */
