@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Book, DeadLetterPage } from "../../shared/outbox-api.ts";
-import { alive, isWorkerd, memory, processTree, signal } from "./process-tree.ts";
+import { alive, isWorkerd, memory, processTree, resetPeak, signal } from "./process-tree.ts";
 import { until } from "./wait.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -231,6 +231,11 @@ export class Headwater {
     const workerds = processTree(this.pid).filter(isWorkerd);
     const isCore = (pid: number) => this.#core.includes(pid);
     return { core: sum(workerds.filter(isCore)), sandbox: sum(workerds.filter((pid) => !isCore(pid))) };
+  }
+
+  /** From here on the core's peak is a new one. Linux only. */
+  resetPeak(): void {
+    for (const pid of this.#core) resetPeak(pid);
   }
 
   /** A call of the admin API; the parsed answer. Throws unless it is 2xx. */

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 
 /** A process as the system's table shows it. */
 interface ProcessEntry {
@@ -81,6 +81,11 @@ export function memory(pid: number): { residentBytes: number; peakBytes: number 
   } catch {
     return { residentBytes: 0, peakBytes: 0 };
   }
+}
+
+/** Sets the peak of a process to what it has now (proc(5), clear_refs). */
+export function resetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }
 
 export function isWorkerd(pid: number): boolean {

@@ -288,6 +288,7 @@ describe("the way of a request", () => {
     };
     const { ingress, calls } = makeIngress({ timer, limits: { ...DEFAULT_LIMITS, uploadMs: 1_234 } });
     const body = new ReadableStream({
+      type: "bytes",
       start: (controller) => controller.enqueue(new TextEncoder().encode('{"token":')),
     });
     const init = { method: "POST", body, duplex: "half" } as RequestInit;
@@ -333,6 +334,7 @@ describe("the way of a request", () => {
 
   it("survives a client that breaks off its upload", async () => {
     const body = new ReadableStream({
+      type: "bytes",
       pull(controller) {
         controller.enqueue(new TextEncoder().encode('{"token":'));
         controller.error(new Error("connection reset"));

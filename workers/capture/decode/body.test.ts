@@ -11,10 +11,13 @@ function inPieces(pieces: (Uint8Array | Error)[]) {
   const state = { pulled: 0, cancelled: false };
   const body = new ReadableStream(
     {
+      type: "bytes",
       pull(controller) {
         const piece = pieces[state.pulled++];
-        if (piece === undefined) controller.close();
-        else if (piece instanceof Error) controller.error(piece);
+        if (piece === undefined) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        } else if (piece instanceof Error) controller.error(piece);
         else controller.enqueue(piece);
       },
       cancel() {

@@ -1,6 +1,7 @@
 import { DecodeError, EmptyPayloadError, TooLargeError } from "../errors.ts";
 import { inflate } from "./inflate.ts";
 import { type DecodeLimits, inflatedLimit } from "./limits.ts";
+import { readStream } from "./read-stream.ts";
 
 export type Compression = "gzip" | "lz64" | "base64";
 
@@ -20,6 +21,9 @@ const NAMES = new Map<string, Compression>([
  */
 const DRAIN_FACTOR = 2;
 
+/** Up to here a body is read whole, which is quicker and takes twice its size. */
+const SMALL_BYTES = 256 * 1024;
+
 const CONTENT_LENGTH = /^\d{1,15}$/;
 
 /** A name that says nothing is no error: such a body is taken as it is. */
@@ -31,7 +35,8 @@ export function compressionNamed(name: string | null | undefined): Compression |
 export async function decodeBody(request: Request, hint: Compression | null, limits: DecodeLimits): Promise<string> {
   const raw = await readBody(request, limits.wireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  const plain = hint === "gzip" || looksGzipped(raw) ? inflate("gzip", raw, inflatedLimit(raw.length, limits)) : raw;
+  const plain =
+    hint === "gzip" || looksGzipped(raw) ? await inflate("gzip", raw, inflatedLimit(raw.length, limits)) : raw;
   return decodeUtf8(plain);
 }
 
@@ -40,9 +45,11 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
   const declared = declaredLength(request);
   if (declared !== null && declared > maxBytes * DRAIN_FACTOR) throw bodyTooLarge(maxBytes);
   try {
-    if (declared === null || declared > maxBytes) return await readStream(request, maxBytes);
-    const bytes = new Uint8Array(await request.arrayBuffer());
-    if (bytes.length > maxBytes) throw bodyTooLarge(maxBytes);
+    const bytes =
+      declared !== null && declared <= SMALL_BYTES
+        ? new Uint8Array(await request.arrayBuffer())
+        : await readLarge(request, declared, maxBytes);
+    if (bytes === null || bytes.length > maxBytes) throw bodyTooLarge(maxBytes);
     return bytes;
   } catch (error) {
     if (error instanceof TooLargeError) throw error;
@@ -55,33 +62,9 @@ function declaredLength(request: Request): number | null {
   return header !== null && CONTENT_LENGTH.test(header) ? Number(header) : null;
 }
 
-async function readStream(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readLarge(request: Request, declared: number | null, maxBytes: number) {
   if (request.body === null) return new Uint8Array(0);
-  const reader = request.body.getReader();
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  for (let next = await reader.read(); !next.done; next = await reader.read()) {
-    const chunk: Uint8Array = next.value;
-    length += chunk.length;
-    if (length <= maxBytes) chunks.push(chunk);
-    else chunks.length = 0;
-    if (length > maxBytes * DRAIN_FACTOR) {
-      await reader.cancel();
-      break;
-    }
-  }
-  if (length > maxBytes) throw bodyTooLarge(maxBytes);
-  return concat(chunks, length);
-}
-
-function concat(chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
+  return readStream(request.body, declared, maxBytes, maxBytes * DRAIN_FACTOR);
 }
 
 function bodyTooLarge(maxBytes: number): TooLargeError {

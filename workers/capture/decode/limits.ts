@@ -29,7 +29,7 @@ const V1_WIRE_BYTES = 10 * MIB;
  * the 128 MB that an isolate has on Cloudflare.
  */
 const DECOMPRESSED_BYTES = 50 * MIB;
-/** workerd takes two to three times of what comes out: with this a bomb stays well below 64 MB. No SDK's batches come near. */
+/** No SDK's batches come near, and a bomb that is small on the wire ends here. */
 const BOMB_BYTES = 16 * MIB;
 /** By which v1's two caps differ. JSON of events compresses better than that, but not where there is so much of it. */
 const USUAL_RATIO = 5;

@@ -22,7 +22,7 @@ export async function readWebhookBody(
   headers: Headers,
   limits: DecodeLimits,
 ): Promise<WebhookBody> {
-  const bytes = unpacked(raw, headers.get("content-encoding"), limits);
+  const bytes = await unpacked(raw, headers.get("content-encoding"), limits);
   if (bytes.length === 0) return { body: null };
   const type = headers.get("content-type") ?? "";
   if (MULTIPART.test(type)) return multipart(bytes, type);
@@ -45,7 +45,11 @@ const MULTIPART = /^\s*multipart\/form-data\s*;/i;
 const LIKE_JSON = /^\s*[{[]/;
 
 /** Gzip is recognised by its first bytes too. */
-function unpacked(raw: Uint8Array<ArrayBuffer>, encoding: string | null, limits: DecodeLimits): Uint8Array {
+async function unpacked(
+  raw: Uint8Array<ArrayBuffer>,
+  encoding: string | null,
+  limits: DecodeLimits,
+): Promise<Uint8Array> {
   const name = encoding?.trim().toLowerCase() ?? "";
   const known = ENCODINGS.find((candidate) => candidate === name || `x-${candidate}` === name);
   if (known === undefined && name !== "" && name !== "identity") throw new UnsupportedEncodingError(ENCODINGS);

@@ -15,7 +15,8 @@ export interface PayloadOptions {
 }
 
 const FORM_TYPE = "application/x-www-form-urlencoded";
-const utf8 = new TextEncoder();
+/** Its results are never on shared memory, which its type leaves open. */
+const utf8 = new TextEncoder() as { encode(text: string): Uint8Array<ArrayBuffer> };
 
 /**
  * The JSON text of a v0 request, however it is wrapped: `?data=` before the body, then base64, a form, gzip or lz-string, base64 once
@@ -27,12 +28,16 @@ export async function readPayload(request: Request, context: CaptureContext, opt
   const header = compressionNamed(request.headers.get("content-encoding"));
   const { bytes, compression } = unwrapForm(request, unwrapBase64(raw, asked ?? header));
   const hint = asked ?? compression ?? header;
-  const text = decompress(bytes, hint, inflatedLimit(bytes.length, context.limits));
+  const text = await decompress(bytes, hint, inflatedLimit(bytes.length, context.limits));
   // A path of today decodes base64 only where the client names it.
   return options.legacy || hint === "base64" ? unwrapText(text) : text;
 }
 
-async function rawPayload(request: Request, context: CaptureContext, wireBytes: number): Promise<Uint8Array> {
+async function rawPayload(
+  request: Request,
+  context: CaptureContext,
+  wireBytes: number,
+): Promise<Uint8Array<ArrayBuffer>> {
   const data = queryValue(context.query, "data");
   const raw = data ? utf8.encode(withPluses(data)) : await readBody(request, wireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
@@ -40,7 +45,7 @@ async function rawPayload(request: Request, context: CaptureContext, wireBytes: 
 }
 
 /** lz-string's output is base64 of its own. */
-function unwrapBase64(bytes: Uint8Array, hint: Compression | null): Uint8Array {
+function unwrapBase64(bytes: Uint8Array<ArrayBuffer>, hint: Compression | null): Uint8Array {
   if (hint === "lz64" || !looksBase64(bytes) || looksLikeForm(bytes)) return bytes;
   return fromBase64(bytes) ?? bytes;
 }
@@ -65,8 +70,8 @@ function unwrapForm(request: Request, bytes: Uint8Array): Unwrapped {
 }
 
 /** Gzip needs no hint: browsers send it as plain text. */
-function decompress(bytes: Uint8Array, hint: Compression | null, maxBytes: number): string {
-  if (hint === "gzip" || looksGzipped(bytes)) return decodeUtf8(inflate("gzip", bytes, maxBytes));
+async function decompress(bytes: Uint8Array, hint: Compression | null, maxBytes: number): Promise<string> {
+  if (hint === "gzip" || looksGzipped(bytes)) return decodeUtf8(await inflate("gzip", bytes, maxBytes));
   return hint === "lz64" ? decompressLz64(bytes, maxBytes) : decodeUtf8(bytes);
 }
 

@@ -106,7 +106,7 @@ const CODES: Record<AppError["code"], string> = {
 async function readText(request: Request, { encoding }: V1Headers, { limits }: CaptureContext): Promise<string> {
   const raw = await readBody(request, limits.v1WireBytes);
   if (raw.length === 0) throw new EmptyPayloadError();
-  return decodeUtf8(encoding === null ? raw : inflate(encoding, raw, inflatedLimit(raw.length, limits)));
+  return decodeUtf8(encoding === null ? raw : await inflate(encoding, raw, inflatedLimit(raw.length, limits)));
 }
 
 function envelopeOf(batch: V1Batch, { sentAtMs, sdk }: V1Headers, { nowMs, client }: CaptureContext): V1Envelope {
