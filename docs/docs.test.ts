@@ -26,6 +26,9 @@ import { strimziSettings } from "../workers/deliver/destinations/kafka-strimzi.t
 import { upstashSettings } from "../workers/deliver/destinations/kafka-upstash.ts";
 import { destinationKind, destinationKinds } from "../workers/deliver/destinations/registry.ts";
 import { MAX_RETRY_AFTER_MS } from "../workers/deliver/retry.ts";
+import { MISSING_META } from "../workers/transform/compat/isolate/parts/posthog-meta.ts";
+import { POSTHOG_IMPORTS, POSTHOG_REFUSED_CALLS } from "../workers/transform/compat/posthog-dialect.ts";
+import { RUDDERSTACK_IMPORTS } from "../workers/transform/compat/rudderstack-dialect.ts";
 import { compileBundle } from "../workers/transform/compile.ts";
 import { DEFAULT_CHAIN_LIMITS } from "../workers/transform/isolate/chain.ts";
 import { settingsTable } from "./settings-table.ts";
@@ -99,7 +102,7 @@ describe("every page", () => {
 
   it.each(pages)("$path has scripts that compile", async ({ text }) => {
     for (const code of [...blocks(text, "ts"), ...blocks(text, "js")]) {
-      if (!code.includes("export function transform")) continue;
+      if (!/export (async )?function (transform|processEvent)/.test(code)) continue;
       const script = { id: "script", code, on_error: "pass" as const, inputs: {} };
       await expect(compileBundle({ team: "acme", scripts: [script], filters: {} })).resolves.toBeDefined();
     }
@@ -239,6 +242,15 @@ describe("destinations.md", () => {
 });
 
 describe("scripts.md", () => {
+  it("has what scripts of other products may import, and what cannot work", () => {
+    const [, section] = page("scripts.md").split("## Scripts from PostHog and RudderStack");
+    const names = [
+      ...Object.keys({ ...POSTHOG_IMPORTS, ...RUDDERSTACK_IMPORTS, ...POSTHOG_REFUSED_CALLS }),
+      ...Object.keys(MISSING_META).map((name) => `meta.${name}`),
+    ];
+    for (const name of names) expect(section).toContain(`\`${name}\``);
+  });
+
   it("has every operator of filters", () => {
     const [, operators] = /const operators = \{([\s\S]*?)\n\}/.exec(read("shared/filter-schema.ts")) ?? [];
     const table = page("scripts.md").split("| operator |")[1]!;

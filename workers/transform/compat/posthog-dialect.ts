@@ -13,7 +13,7 @@ const EXPORTER =
 const TASK = "a script runs only when there are events";
 
 /** Calls that PostHog makes and Headwater does not. */
-const REFUSED_HOOKS: Readonly<Record<string, string>> = {
+export const POSTHOG_REFUSED_CALLS: Readonly<Record<string, string>> = {
   onEvent: EXPORTER,
   onSnapshot: EXPORTER,
   onAction: EXPORTER,
@@ -24,7 +24,13 @@ const REFUSED_HOOKS: Readonly<Record<string, string>> = {
   runEveryDay: TASK,
   handleAlert: TASK,
 };
-const HOOKS = ["processEvent", "processEventBatch", "setupPlugin", "teardownPlugin", ...Object.keys(REFUSED_HOOKS)];
+const HOOKS = [
+  "processEvent",
+  "processEventBatch",
+  "setupPlugin",
+  "teardownPlugin",
+  ...Object.keys(POSTHOG_REFUSED_CALLS),
+];
 
 /** Names that PostHog puts into the global object. */
 const REFUSED_GLOBALS: Readonly<Record<string, string>> = {
@@ -34,7 +40,7 @@ const REFUSED_GLOBALS: Readonly<Record<string, string>> = {
 };
 
 /** What PostHog let plugins import. */
-const IMPORTS: Readonly<Record<string, string>> = {
+export const POSTHOG_IMPORTS: Readonly<Record<string, string>> = {
   "@posthog/plugin-scaffold": "headwater:compat-scaffold",
   crypto: "headwater:compat-crypto",
   "node:crypto": "headwater:compat-crypto",
@@ -110,7 +116,7 @@ function isCommonJs(program: Program): boolean {
 }
 
 function aliasOf(specifier: string): Alias {
-  if (Object.hasOwn(IMPORTS, specifier)) return IMPORTS[specifier] as string;
+  if (Object.hasOwn(POSTHOG_IMPORTS, specifier)) return POSTHOG_IMPORTS[specifier] as string;
   if (!REFUSED_IMPORTS.has(specifier)) return null;
   return { problem: `cannot import "${specifier}": ${insteadOf(specifier)}` };
 }
@@ -154,9 +160,9 @@ function checkHooks(program: Program, note: Note): void {
   for (const { name, node } of assignedExports(program)) found.set(name, node);
   let isRefused = false;
   for (const [name, node] of found) {
-    if (!Object.hasOwn(REFUSED_HOOKS, name) && name !== "jobs") continue;
+    if (!Object.hasOwn(POSTHOG_REFUSED_CALLS, name) && name !== "jobs") continue;
     isRefused = true;
-    note(`cannot run ${name}: ${REFUSED_HOOKS[name] ?? TASK}`, node);
+    note(`cannot run ${name}: ${POSTHOG_REFUSED_CALLS[name] ?? TASK}`, node);
   }
   if (!isRefused && !found.has("processEvent") && !found.has("processEventBatch")) {
     note("exports neither processEvent nor processEventBatch: there is nothing to run on events", null);

@@ -12,11 +12,11 @@ const PROVIDED = ["log", "getCredential", "geolocation"] as const;
 const NETWORK = "a script has no network: let a destination of its own send what has to be sent";
 const REFUSED_GLOBALS: Readonly<Record<string, string>> = { fetchV2: NETWORK };
 
-const IMPORTS: Readonly<Record<string, string>> = {
+export const RUDDERSTACK_IMPORTS: Readonly<Record<string, string>> = {
   "@rs/hash/v1": "headwater:hash",
   "@rs/userAgentParser/v1": "headwater:compat-user-agent",
 };
-const LISTED = Object.keys(IMPORTS).join(" and ");
+const LISTED = Object.keys(RUDDERSTACK_IMPORTS).join(" and ");
 
 export const rudderstack: DialectKind = {
   detect(exportNames, program) {
@@ -43,7 +43,7 @@ export const rudderstack: DialectKind = {
   },
 
   alias(specifier) {
-    if (Object.hasOwn(IMPORTS, specifier)) return IMPORTS[specifier] as string;
+    if (Object.hasOwn(RUDDERSTACK_IMPORTS, specifier)) return RUDDERSTACK_IMPORTS[specifier] as string;
     if (!specifier.startsWith("@rs/")) return null;
     return {
       problem: `cannot import "${specifier}": of RudderStack's libraries there are ${LISTED}; put others into a module of the team`,

@@ -224,9 +224,10 @@ export class Script {
     const outcomes: Outcome[] = [];
     let chars = 0;
     for (let i = 0; i < items.length; i++) {
-      const { at, line } = items[i] as Item;
+      const { at, event: fresh, line } = items[i] as Item;
       journal.index = at;
-      const event = parse(line) as Event;
+      // A call in vain may have changed it.
+      const event = runBatch === null && fresh !== null ? fresh : (parse(line) as Event);
       const outcome = this.#isAsync ? await this.callOne(event, line) : this.call(event, line);
       chars += charsOf(outcome);
       if (chars > limits.outputChars) return null;
