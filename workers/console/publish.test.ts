@@ -298,7 +298,12 @@ test("of two documents at once one is refused with a conflict", async () => {
 });
 
 test("a secret that cannot be sealed changes nothing and is not shown", async () => {
-  test_ = testConsole({ deliver: { seal: async () => Promise.reject(new Error("SECRET_KEY is missing")) } });
+  test_ = testConsole({
+    deliver: {
+      seal: async () => Promise.reject(new Error("SECRET_KEY is missing")),
+      open: async () => Promise.reject(new Error("SECRET_KEY is missing")),
+    },
+  });
   const answer = await put([aTeam()]);
   expect(answer).toMatchObject({ status: 503, body: { code: "secret_not_sealed" } });
   expect(answer.body.detail).toContain("acme/hook signing_secret");

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { TeamConfig } from "../../../shared/config.ts";
-import { ConfigError } from "../../../shared/config-error.ts";
+import { ConfigError, type ConfigProblem } from "../../../shared/config-error.ts";
 import { SourceScriptSchema } from "../../../shared/config-scripts.ts";
 import { AppError } from "../../../shared/errors.ts";
 import type { Event } from "../../../shared/event.ts";
@@ -47,7 +47,7 @@ export async function testTransformation(call: Call, deps: ConsoleDeps): Promise
     body.events?.map((event, index) => completeEvent(event, "test", index)) ?? (await samples(deps, team.team, body));
   const config = trialOf(team.config, body);
   const sealed = (await sealTeams(deps, [config])).get(config) as SealedTeam;
-  const snapshot = await compiled(deps, sealed, team.version);
+  const snapshot = await compiled(deps, sealed, team.version, body.transformation ?? UNNAMED);
   const ids = snapshot.destinations.map(({ id }) => id);
   if (snapshot.bundle === null)
     throw new AppError("nothing_to_test", 400, `team ${team.team} has no scripts: give one as code`);
@@ -119,14 +119,19 @@ function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]
   return value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
 }
 
-async function compiled(deps: ConsoleDeps, { config, secrets }: SealedTeam, version: number) {
+async function compiled(deps: ConsoleDeps, { config, secrets }: SealedTeam, version: number, draft: string) {
   try {
     return await compileSnapshot(config, version, deps.kinds, deps.compile, secrets);
   } catch (error) {
     if (!(error instanceof ScriptCompileError)) throw error;
-    const [message = error.message] = error.message.split("\n", 1);
-    throw new ConfigError([{ path: "code", message, ...(error.frame === "" ? {} : { frame: error.frame }) }]);
+    throw new ConfigError([error, ...error.also].map((problem) => problemOf(problem, draft)));
   }
+}
+
+/** A problem of the draft is one of the request; another script's is named by its owner. */
+function problemOf({ script, message, frame }: ScriptCompileError, draft: string): ConfigProblem {
+  const [line = message] = message.split("\n", 1);
+  return { path: script === draft ? "code" : script, message: line, ...(frame === "" ? {} : { frame }) };
 }
 
 /** What became of one event. */
