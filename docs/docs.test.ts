@@ -17,6 +17,7 @@ import { DEFAULT_QUARANTINE_LIMITS } from "../workers/capture/quarantine.ts";
 import { DEFAULT_DAILY_QUOTAS } from "../workers/capture/quota/daily-quotas.ts";
 import { DEFAULT_REDIS_LIMITS } from "../workers/capture/quota/redis-limits.ts";
 import { KILLS_BEFORE_QUARANTINE } from "../workers/capture/script-health.ts";
+import { TEMPLATES } from "../workers/console/generated/templates.ts";
 import { DEFAULT_BREAKER_LIMITS } from "../workers/deliver/breaker.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS } from "../workers/deliver/dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "../workers/deliver/destinations/common-settings.ts";
@@ -289,5 +290,11 @@ describe("invariants.md", () => {
     for (const file of matches(page("invariants.md"), /`((?:workers|shared|runtime)\/[^`]+)`/g)) {
       expect(existsSync(join(root, file)), file).toBe(true);
     }
+  });
+});
+
+describe("scripts.md", () => {
+  it.each(TEMPLATES)("has the template $id", ({ id, description }) => {
+    expect(page("scripts.md")).toContain(`| \`${id}\` | ${description} |`);
   });
 });
