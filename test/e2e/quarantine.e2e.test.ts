@@ -84,7 +84,7 @@ it("the script's record says in words what is wrong with it, with a sample", asy
       const { transformations } = await headwater.api<{ transformations: Script[] }>("GET", path);
       return (transformations[0]?.errors ?? 0) > 0 ? transformations[0] : null;
     },
-    { timeoutMs: 20_000 },
+    { timeoutMs: 20_000, describe: () => "waiting for the quarantine" },
   );
   expect(script?.trouble).toMatch(/^it fails on .*TypeError/);
   expect(script?.failures[0]).toMatchObject({
@@ -104,6 +104,7 @@ it("released before it is mended it is back; after it, it arrives once, with its
       ) || null,
     {
       timeoutMs: 20_000,
+      describe: () => "waiting for the quarantine",
     },
   );
   await headwater.api("PUT", "/api/config", configOf(MENDED));
@@ -114,7 +115,7 @@ it("released before it is mended it is back; after it, it arrives once, with its
       const books = await headwater.flow("acme");
       return books.hook?.delivered === 7 ? books : null;
     },
-    { timeoutMs: 20_000 },
+    { timeoutMs: 20_000, describe: () => "waiting for the quarantine" },
   );
   expect(hook && imbalance(hook)).toBe(0);
   expect(hook).toMatchObject({ accepted: 7, delivered: 7, dead: 0, dropped: 0 });
@@ -128,7 +129,10 @@ it("released before it is mended it is back; after it, it arrives once, with its
   expect((await page()).total).toBe(0);
 
   await headwater.send({ api_key: "phc_acme", event: "signup", distinct_id: "suspect", properties: {} });
-  await until(async () => (await page()).total === 1 || null, { timeoutMs: 20_000 });
+  await until(async () => (await page()).total === 1 || null, {
+    timeoutMs: 20_000,
+    describe: () => "waiting for the quarantine",
+  });
   expect(await headwater.api("POST", "/api/teams/acme/quarantine/discard", {})).toEqual({ team: "acme", discarded: 1 });
   expect((await headwater.flow("acme")).hook).toMatchObject({ accepted: 8, delivered: 7, dropped: 1, dead: 0 });
   const { samples } = await headwater.api<{ samples: Event[] }>("GET", "/api/teams/acme/samples?limit=1");

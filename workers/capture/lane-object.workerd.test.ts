@@ -149,7 +149,7 @@ test("what was accepted while no configuration could be read goes to its team on
 test("the quarantine outlives the object, and what is released or discarded stays so (invariants 2, 5 and 7)", async () => {
   await configure("held");
   const uuid = "01890000-0000-7000-8000-000000000001";
-  const marked = (n: number, more: object = {}) => anAppend("held", [n], { quarantine: "restriction 1", n, ...more });
+  const marked = (n: number, more: object = {}) => anAppend("held", [n], { n, ...more, quarantine: "restriction 1" });
   const lane = () => laneOf("held");
   await lane().append(anAppend("held", [1]));
   await lane().append(marked(2, { uuid }));

@@ -371,7 +371,10 @@ describe("Pump", () => {
 
     it("holds what a restriction has marked where the team has no scripts, and clears the mark when it is released", async () => {
       const { lane, pump, quarantine, outboxes } = aPump();
-      const nested = line(2, { properties: { quarantine: "no mark", text: '"quarantine":"' } });
+      const nested = line(2, {
+        properties: { quarantine: "no mark", text: '"quarantine":"' },
+        source: '"quarantine":"',
+      });
       append(lane, [line(1, { quarantine: "restriction 1" }), nested]);
       await pump.kick();
       expect(seen(outboxes.hook)).toEqual([2]);

@@ -210,21 +210,36 @@ export function reasonOf({ script, message }: Pick<Found, "script" | "message">,
   return `kept back by ${cause} (${message.slice(0, MESSAGE_MAX_CHARS)}); it is a dead letter because ${why}`;
 }
 
-const MARK = '"quarantine":"';
-const decoder = new TextDecoder();
+const KEY = new TextEncoder().encode('"quarantine":"');
+const [QUOTE, COLON, CLOSE] = [0x22, 0x3a, 0x7d];
 
-/** Events that a restriction has marked, where no sandbox looks at them. */
+/**
+ * Events that a restriction has marked, where no sandbox looks at them. Capture writes the mark last into its line (encode.ts), so that the
+ * end of each line is all that has to be looked at.
+ */
 export function markedEvents(events: Uint8Array): Found[] {
-  const text = decoder.decode(events);
-  if (!text.includes(MARK)) return [];
   const found: Found[] = [];
-  for (const [index, line] of text.split("\n").entries()) {
-    if (!line.includes(MARK)) continue;
-    const { quarantine } = JSON.parse(line) as { quarantine?: unknown };
+  const starts = lineStarts(events);
+  for (let index = 0; index < starts.length - 1; index++) {
+    const [start, end] = [starts[index] as number, (starts[index + 1] as number) - 1];
+    if (!endsMarked(events, start, end)) continue;
+    const { quarantine } = decoded(events.subarray(start, end));
     if (typeof quarantine === "string") found.push({ index, script: BY_RESTRICTION, message: quarantine });
   }
   return found;
 }
+
+/** Whether the last field of the object is the mark. */
+function endsMarked(events: Uint8Array, start: number, end: number): boolean {
+  if (events[end - 1] !== CLOSE || events[end - 2] !== QUOTE) return false;
+  // Inside a text every quote follows a backslash: the first one that follows a colon opens it.
+  let at = end - 3;
+  while (at > start && !(events[at] === QUOTE && events[at - 1] === COLON)) at--;
+  const from = at + 1 - KEY.length;
+  return from > start && KEY.every((byte, i) => events[from + i] === byte);
+}
+
+const decoder = new TextDecoder();
 
 function decoded(line: Uint8Array): Record<string, unknown> {
   return JSON.parse(decoder.decode(line)) as Record<string, unknown>;
