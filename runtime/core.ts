@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CoreHeaders, Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import type { Miniflare as MiniflareInstance, MiniflareOptions } from "miniflare";
 import { messageOf } from "../shared/errors.ts";
+import { Log, LogLevel, Miniflare } from "./closed-miniflare.ts";
 import { childrenNamed, isAlive, processMark } from "./process-table.ts";
 import type { BuiltWorker, BuiltWorkers } from "./workers.ts";
 
@@ -51,7 +52,6 @@ const LOCAL_SNAPSHOT_TTL_MS = 1_000;
 export async function startCore(options: CoreOptions): Promise<Core> {
   let stopping = false;
   let core: Core | undefined;
-  closeCfHeader();
   const own = Object.fromEntries(SIGNALS.map((signal) => [signal, process.listeners(signal)]));
   const miniflare = new Miniflare({
     ...instanceOptions(options),
@@ -99,14 +99,6 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     },
   };
   return core;
-}
-
-/**
- * Miniflare has every socket take `request.cf` from a header, for its own proxy to set. On sockets of our own anybody could set it: say
- * where he is, or break every request with what is no JSON. Without the header the runtime puts the caller's address there instead.
- */
-function closeCfHeader(): void {
-  (CoreHeaders as { CF_BLOB: string | undefined }).CF_BLOB = undefined;
 }
 
 function instanceOptions(options: CoreOptions): Omit<MiniflareOptions, "workers"> {
@@ -181,7 +173,7 @@ function bindings(options: CoreOptions, worker: BuiltWorker): WorkerEnv {
 }
 
 /** Applies what is new in `migrations/`, noted in the table that `wrangler d1 migrations apply` uses. */
-async function migrateDatabase(miniflare: Miniflare, options: CoreOptions): Promise<void> {
+async function migrateDatabase(miniflare: MiniflareInstance, options: CoreOptions): Promise<void> {
   const db = await miniflare.getD1Database("DB", options.workers.console.name);
   await db
     .prepare(

@@ -151,7 +151,7 @@ async function runOne(path: string, document: ConfigDocument, options: TestOptio
     const outcome = await run(fixture, document, sandbox);
     if (options.update) {
       writeFileSync(fixture.expectedPath, `${JSON.stringify(outcome, null, 2)}\n`);
-      return { fixture: name, passed: true, problems: [] };
+      return { fixture: relative(process.cwd(), fixture.expectedPath), passed: true, problems: [] };
     }
     if (!existsSync(fixture.expectedPath)) {
       const message = `${relative(process.cwd(), fixture.expectedPath)} does not exist: --update writes it`;

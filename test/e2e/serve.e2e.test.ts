@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Headwater, startExpectingFailure, startHeadwater } from "./headwater.ts";
 import { until } from "./wait.ts";
@@ -73,4 +74,29 @@ describe("npm run serve, the form for production", () => {
     expect((await capture("allowed")).status).toBe(200);
     await until(() => (sink?.deliveries.length === 1 ? true : null), WAIT);
   });
+
+  it("its ports speak HTTP only: nobody reaches a worker past it", async () => {
+    headwater = await startHeadwater({
+      config: configOf("https://example.com"),
+      args: ["--production"],
+      env: { HEADWATER_ADMIN_TOKEN: ADMIN_TOKEN },
+    });
+    for (const port of [new URL(headwater.capture).port, new URL(headwater.console).port]) {
+      // The host that Miniflare's own sockets give a Cap'n Proto connection to the worker for.
+      const answer = await firstLine(Number(port), "CONNECT miniflare-unsafe-internal-capnp-connect HTTP/1.1");
+      expect(answer).toMatch(/^HTTP\/1\.1 [45]/);
+    }
+  });
 });
+
+/** The first line of the answer to a request line, sent as it is. */
+function firstLine(port: number, line: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write(`${line}\r\nhost: x\r\n\r\n`));
+    socket.on("error", reject);
+    socket.once("data", (data) => {
+      socket.destroy();
+      resolve(data.toString("latin1").split("\r\n", 1)[0] ?? "");
+    });
+  });
+}
