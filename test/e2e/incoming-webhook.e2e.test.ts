@@ -44,36 +44,37 @@ const INVOICE = { id: "evt_1", type: "invoice.paid", data: { object: { customer:
 let sink: WebhookSink;
 let headwater: Headwater;
 
+const configOf = (stripeScript: string) => {
+  const source = { protocol: "webhook" };
+  return {
+    teams: [
+      {
+        id: "acme",
+        tokens: ["phc_acme"],
+        sources: [
+          {
+            ...{ ...source, id: "github", tokens: ["whk_github"] },
+            verify: { scheme: "github", secret: GITHUB_SECRET },
+            transformation: { code: GITHUB_SCRIPT },
+          },
+          {
+            ...{ ...source, id: "stripe", tokens: ["whk_stripe"] },
+            verify: { scheme: "stripe", secret: STRIPE_SECRET },
+            transformation: { code: stripeScript, on_error: "quarantine" },
+          },
+          { ...source, id: "standard", verify: { scheme: "standard-webhooks", secret: STANDARD_SECRET } },
+          { ...source, id: "plain", verify: { scheme: "secret", header: "X-Key", secret: PLAIN_SECRET } },
+          { ...source, id: "open" },
+        ],
+        destinations: [{ id: "hook", kind: "webhook", url: sink.url }],
+      },
+    ],
+  };
+};
+
 beforeAll(async () => {
   sink = await startWebhookSink();
-  const source = { protocol: "webhook" };
-  headwater = await startHeadwater({
-    config: {
-      teams: [
-        {
-          id: "acme",
-          tokens: ["phc_acme"],
-          sources: [
-            {
-              ...{ ...source, id: "github", tokens: ["whk_github"] },
-              verify: { scheme: "github", secret: GITHUB_SECRET },
-              transformation: { code: GITHUB_SCRIPT },
-            },
-            {
-              ...{ ...source, id: "stripe", tokens: ["whk_stripe"] },
-              verify: { scheme: "stripe", secret: "env:STRIPE_SECRET" },
-              transformation: { code: STRIPE_SCRIPT },
-            },
-            { ...source, id: "standard", verify: { scheme: "standard-webhooks", secret: STANDARD_SECRET } },
-            { ...source, id: "plain", verify: { scheme: "secret", header: "X-Key", secret: PLAIN_SECRET } },
-            { ...source, id: "open" },
-          ],
-          destinations: [{ id: "hook", kind: "webhook", url: sink.url }],
-        },
-      ],
-    },
-    env: { STRIPE_SECRET },
-  });
+  headwater = await startHeadwater({ config: configOf(STRIPE_SCRIPT) });
 });
 
 afterAll(async () => {
@@ -205,4 +206,27 @@ it("what a source's script cannot read goes on unchanged and marked", async () =
     distinct_id: "github",
     properties: { body: { zen: "Keep it logically awesome." }, $transformations_failed: ["source:github"] },
   });
+});
+
+it("what a source's script fails on waits in the quarantine, and becomes what it should once the script is mended (invariant 7)", async () => {
+  const { uuid, status } = await invoice('{"id":"evt_2","type":"customer.created","customer":"cus_2"}');
+  expect(status).toBe(200);
+  const { hook } = await headwater.waitForQuiet("acme", ["hook"], { accepted: 14 });
+  expect(hook).toMatchObject({ delivered: 13, dead: 1 });
+  const page = await headwater.api("GET", "/api/teams/acme/quarantine?script=source:stripe");
+  expect(page).toMatchObject({
+    total: 1,
+    quarantined: [{ script: "source:stripe", message: expect.stringContaining("TypeError"), event: { uuid } }],
+  });
+  const mended = STRIPE_SCRIPT.replace(
+    "data.object.customer",
+    "data?.object.customer ?? event.properties.body.customer",
+  )
+    .replace("data.object.amount_paid", "(data?.object.amount_paid ?? 0)")
+    .replace("type: string; data:", "type: string; customer?: string; data?:");
+  await headwater.api("PUT", "/api/config", configOf(mended));
+  const replayed = await headwater.api("POST", "/api/teams/acme/quarantine/replay", { script: "source:stripe" });
+  expect(replayed).toEqual({ team: "acme", replayed: 1 });
+  await sink.received(14);
+  expect(arrived("stripe").at(-1)).toMatchObject({ uuid, event: "customer.created", distinct_id: "cus_2" });
 });
