@@ -13,8 +13,9 @@ import {
 import { type Log, SandboxProcess, type SandboxWorker } from "./workerd-process.ts";
 
 /** Often enough that a memory bomb of 1.5 GB a second is caught before the machine feels it. */
-const TICK_MS = 100;
-const PROBE_EVERY_MS = 250;
+const TICK_MS = 50;
+/** A hang is noticed this much later at most. */
+const PROBE_EVERY_MS = 150;
 
 export interface SandboxOptions {
   /** The built transform worker. */

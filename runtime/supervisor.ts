@@ -21,10 +21,13 @@ export interface SupervisorLimits {
   maxBackoffMs: number;
 }
 
-/** An honest batch of 500 events keeps the loop for tens of milliseconds; 64 isolates need some 300 MB. */
+/**
+ * An honest batch of 500 events keeps the loop for tens of milliseconds, and one that costs more lets go of it now and then; 64 isolates
+ * need some 300 MB. Everybody waits for what hangs: noticing it, the new start and their own events have to fit into two seconds.
+ */
 export const DEFAULT_SUPERVISOR_LIMITS: SupervisorLimits = {
-  hangMs: 2_000,
-  hangCpuMs: 1_000,
+  hangMs: 800,
+  hangCpuMs: 500,
   stuckMs: 15_000,
   startMs: 15_000,
   rssBytes: 1024 ** 3,

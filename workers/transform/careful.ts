@@ -16,9 +16,14 @@ export interface CarefulRun {
   body: WritableStreamDefaultWriter<Uint8Array>;
   /** Resolves when what was written has left. */
   flush(): Promise<void>;
+  /** Milliseconds. */
+  now(): number;
   /** Rejects where a step does not end. */
   within<T>(work: Promise<T>): Promise<T>;
 }
+
+/** Then the batch ends early, and others have their turn: every step may take almost as long as the supervisor lets it. */
+const SLICE_MS = 200;
 
 const encoder = new TextEncoder();
 
@@ -66,9 +71,10 @@ class CarefulBatch {
 
   async run(): Promise<void> {
     const inputs = decodeLines(this.#run.events);
+    const startedAt = this.#run.now();
     let ran = 0;
     for (const [index, input] of inputs.entries()) {
-      if (this.#chars > DEFAULT_CHAIN_LIMITS.outputChars) break;
+      if (this.#chars > DEFAULT_CHAIN_LIMITS.outputChars || this.#run.now() - startedAt > SLICE_MS) break;
       ran = index + 1;
       if (this.#run.only === null) await this.#input(index, input);
       else await this.#shape(index, [input], index, {});

@@ -7,7 +7,7 @@ import type { Filter } from "../../shared/filter.ts";
 import type { Bundle, BundleScript } from "../../shared/snapshot.ts";
 import { bundleHash } from "./bundle.ts";
 import { aliasOf, checkDialect, type Dialect, dialectOf, frameFor, wrapperFor } from "./compat/dialect.ts";
-import { checkEntry, exportsOf } from "./exports.ts";
+import { checkEntry, exportsOf, refuseThen } from "./exports.ts";
 import { noteForbidden } from "./forbidden-globals.ts";
 import { injectFuel } from "./fuel.ts";
 import { teamModule } from "./library-names.ts";
@@ -79,6 +79,7 @@ class Compiler {
     for (const [id, parsed] of this.#shared) {
       if (parsed === null) continue;
       noteForbidden(parsed.program, parsed.note);
+      refuseThen(exportsOf(parsed.program), parsed.note);
       this.#linked.set(id, link(parsed, this.#shared));
     }
     refuseCircles(this.#shared, this.#linked);
@@ -117,6 +118,7 @@ class Compiler {
     const parsed = parseModule(this.#counted(source, source.id), source.id);
     const { program, fail, note, problems } = parsed;
     const exported = exportsOf(program);
+    refuseThen(exported, note);
     const dialect = exported.has("transform") ? null : dialectOf([...exported.keys()], program);
     noteForbidden(program, note, dialect?.bound);
     const isCallable = this.#attempt(() => {

@@ -1,5 +1,5 @@
 import type { Declaration, Expression, Node, Program } from "acorn";
-import type { Fail } from "./script-compile-error.ts";
+import type { Fail, Note } from "./script-compile-error.ts";
 import { namesIn } from "./syntax-tree.ts";
 
 const NOT_FUNCTIONS = new Set(["Literal", "TemplateLiteral", "ObjectExpression", "ArrayExpression", "ClassExpression"]);
@@ -31,6 +31,12 @@ export function checkEntry(exported: ReadonlyMap<string, Exported>, fail: Fail):
   const { async, generator } = value as { async?: boolean; generator?: boolean };
   if (async === true) fail(`${name} must be synchronous: it is an async function`, node);
   if (generator === true) fail(`${name} must return what it makes: it is a generator function`, node);
+}
+
+/** Refuses what would make a promise of a module: whoever loads it would wait for the script's own `then`. */
+export function refuseThen(exported: ReadonlyMap<string, Exported>, note: Note): void {
+  const then = exported.get("then");
+  if (then !== undefined) note('cannot export "then": whoever loads it would take it for a promise', then.node);
 }
 
 /** What a module exports by name; `export * from` aside. */

@@ -49,6 +49,7 @@ type Background = Pick<ExecutionContext, "waitUntil">;
 
 export class Host {
   readonly #isolates: Isolates;
+  readonly #clock: Clock;
   readonly #wait: Wait;
   readonly #turnTimeoutMs: number;
   readonly #uploads: Lru<BundleUpload>;
@@ -56,6 +57,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#isolates = options.isolates;
+    this.#clock = options.clock;
     this.#wait = options.wait;
     this.#turns = new Turns(options);
     this.#turnTimeoutMs = options.turnTimeoutMs ?? DEFAULT_TURN_TIMEOUT_MS;
@@ -132,7 +134,8 @@ export class Host {
       const only = query.get("only");
       if (query.get("careful") === "1") {
         const within = <T>(work: Promise<T>) => this.#within(RUN_TIMEOUT_MS, work, "the batch does not end");
-        await runCarefully({ bundle, isolate, events, skips, only, body, flush, within });
+        const now = () => this.#clock.now();
+        await runCarefully({ bundle, isolate, events, skips, only, body, flush, now, within });
       } else {
         const run = isolate.run(events, skips, only);
         const answer = await this.#within(RUN_TIMEOUT_MS, run, "the batch does not end");

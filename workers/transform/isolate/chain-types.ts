@@ -8,6 +8,8 @@ import type { Idle } from "./settle.ts";
 export interface Tank {
   refill(steps: number): void;
   drain(): number;
+  /** Steps that are left. */
+  level(): number;
   emptiedAt(): Error | null;
 }
 
@@ -43,8 +45,10 @@ export interface ChainOptions {
   filters: Record<string, Filter>;
   tank: Tank;
   limits?: ChainLimits;
-  /** For scripts that return promises. */
+  /** Lets the event loop turn: for scripts that return promises, and between events that cost much. */
   idle?: Idle;
+  /** Milliseconds. Absent: a batch may take any time. */
+  now?: () => number;
 }
 
 /** What not to run, by script id: on the whole batch, and by index of the event. */

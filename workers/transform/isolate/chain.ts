@@ -33,10 +33,11 @@ import { Journal } from "./journal.ts";
 import { credentialRedactor } from "./redact-credentials.ts";
 import { Failure, type Item, type Outcome, type Output, Script } from "./script.ts";
 import type { Idle } from "./settle.ts";
+import { TimeSlice } from "./time-slice.ts";
 
 const { parse, stringify } = JSON;
 const { isArray } = Array;
-const { ceil, max } = Math;
+const { ceil, max, min } = Math;
 
 /** An endless loop that does little ends after 1 to 5 ms. An ordinary script takes a few thousand steps. */
 export const DEFAULT_CHAIN_LIMITS: ChainLimits = {
@@ -88,6 +89,8 @@ interface Batch {
 const NO_SKIPS: Skips = { scripts: new Set(), events: new Map() };
 /** Names the restrictions among scripts: capture has marked the event. */
 const RESTRICTION = "restriction";
+/** Without a clock a batch has all the time there is. */
+const STANDS_STILL = () => 0;
 /** Where nobody waits: what does not settle at once never does. */
 const NOT_IDLE: Idle = async () => undefined;
 const MARK = '"quarantine":';
@@ -102,6 +105,7 @@ export class Chain {
   readonly #tests: FilterTest[];
   readonly #limits: ChainLimits;
   readonly #journal: Journal;
+  readonly #slice: TimeSlice;
   #batch: Batch = newBatch(NO_SKIPS, 0);
   /** Set while the input that is looked at goes to the quarantine. */
   #halt: Halt | null = null;
@@ -116,12 +120,14 @@ export class Chain {
     tank,
     limits = DEFAULT_CHAIN_LIMITS,
     idle = NOT_IDLE,
+    now = STANDS_STILL,
   }: ChainOptions) {
     this.#limits = limits;
+    this.#slice = new TimeSlice(idle, now);
     this.#journal = new Journal(
       credentialRedactor([...scripts, ...shapers].map(({ credentials = {} }) => credentials)),
     );
-    const options = { team, tank, limits, journal: this.#journal, idle };
+    const options = { team, tank, limits, journal: this.#journal, idle, slice: this.#slice };
     this.#destinations = Object.keys(filters);
     this.#tests = Object.values(filters).map(compileFilter);
     this.#links = scripts.map((source, position) => ({
@@ -154,9 +160,8 @@ export class Chain {
     for (const { script } of [...this.#links, ...this.#shapers]) if (!skips.scripts.has(script.id)) await script.load();
     const lines = text === "" ? [] : text.split("\n");
     const isStaged = [...this.#links, ...this.#shapers].some(({ script }) => script.isBatch);
-    if (!isStaged) this.#runEach(lines, skips);
-    // What has become too much for one answer starts again with half of the events.
-    else for (let count = lines.length; !(await this.#runStaged(lines, count, skips)); ) count = ceil(count / 2);
+    if (!isStaged) await this.#runEach(lines, skips);
+    else for (let count = lines.length; !(await this.#runStaged(lines, count, skips)); ) count = this.#fewer(count);
     return this.#answer(lines.length, this.#shapers);
   }
 
@@ -165,7 +170,7 @@ export class Chain {
     const shaper = this.#shapers.find((each) => each.destination === destination);
     if (shaper === undefined) throw new Error(`the bundle has no script of destination "${destination}"`);
     if (!skips.scripts.has(shaper.script.id)) await shaper.script.load();
-    for (let count = lines.length; !(await this.#shapeInputs(shaper, lines, count, skips)); ) count = ceil(count / 2);
+    for (let count = lines.length; !(await this.#shapeInputs(shaper, lines, count, skips)); ) count = this.#fewer(count);
     const { result, lines: own } = this.#answer(lines.length, [shaper]);
     return { result: { ...result, sources: [], matches: {} }, lines: own };
   }
@@ -177,6 +182,7 @@ export class Chain {
         this.#open(i, lines[i] as string);
         batch.ran = i + 1;
         this.#shape(shaper, i, lines[i] as string);
+        if (this.#slice.isRestDue && (await this.#slice.rest(i + 1))) break;
       }
       return true;
     }
@@ -234,6 +240,7 @@ export class Chain {
 
   #begin(skips: Skips): Batch {
     this.#journal.begin();
+    this.#slice.begin();
     this.#batch = newBatch(skips, this.#tests.length);
     for (const each of [...this.#links, ...this.#shapers]) {
       each.script.begin();
@@ -243,8 +250,14 @@ export class Chain {
     return this.#batch;
   }
 
-  /** Event by event, depth first. Ends early where what they have become fills an answer. */
-  #runEach(lines: readonly string[], skips: Skips): void {
+  /** With how many events what was too much for one answer, or for its time, starts again. */
+  #fewer(count: number): number {
+    const { overAt } = this.#slice;
+    return overAt === null ? ceil(count / 2) : max(1, min(overAt, count - 1));
+  }
+
+  /** Event by event, depth first. Ends early where what they have become fills an answer, and where the time is over. */
+  async #runEach(lines: readonly string[], skips: Skips): Promise<void> {
     const batch = this.#begin(skips);
     const isParsed = this.#links.length > 0 || this.#tests.length > 0 || this.#shapers.length > 0;
     for (let i = 0; i < lines.length && batch.chars <= this.#limits.outputChars; i++) {
@@ -257,6 +270,7 @@ export class Chain {
         if (this.#halt === null) this.#pass(0, event, line);
       }
       this.#close(start);
+      if (this.#slice.isRestDue && (await this.#slice.rest(i + 1))) break;
     }
   }
 
@@ -311,13 +325,14 @@ export class Chain {
         if (this.#halt === null) this.#emit(event, line);
       }
       this.#close(start);
+      if (this.#slice.isRestDue && (await this.#slice.rest(at + 1))) break;
     }
     for (const shaper of this.#shapers)
       if (shaper.script.isBatch) await this.#shapeAll(shaper, this.#taken(shaper), count);
     return count <= 1 || batch.chars <= this.#limits.outputChars;
   }
 
-  /** One script on all events. Null where they become too much for one answer. */
+  /** One script on all events. Null where they become too much for one answer, or take too much time. */
   async #stage(link: Link, items: readonly Item[], halts: Map<number, Halt>): Promise<Item[] | null> {
     // Before anything runs: a script may change what the source is told by.
     const runs = items.map((item) => this.#isRun(link, item));
@@ -344,6 +359,8 @@ export class Chain {
       }
       if (this.#halt !== null && !halts.has(at)) halts.set(at, this.#halt);
       if (chars > this.#limits.outputChars) return null;
+      const next = items[i + 1];
+      if (next !== undefined && next.at !== at && this.#slice.isRestDue && (await this.#slice.rest(next.at))) return null;
     }
     this.#halt = null;
     return halts.size === 0 ? staged : staged.filter(({ at }) => !halts.has(at));

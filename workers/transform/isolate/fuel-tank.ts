@@ -29,6 +29,11 @@ export function drain(): number {
   return rest;
 }
 
+/** The steps that are left. */
+export function level(): number {
+  return left;
+}
+
 /** Where the tank ran empty since the last refill; null if it did not. */
 export function emptiedAt(): Error | null {
   return stoppedAt;

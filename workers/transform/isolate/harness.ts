@@ -4,7 +4,7 @@ import bundle from "headwater:bundle";
 import type { BatchSkips } from "../isolate-api.ts";
 import { Chain } from "./chain.ts";
 import type { ShapeOutput, Skips, StepOutput } from "./chain-types.ts";
-import { drain, emptiedAt, refill } from "./fuel-tank.ts";
+import { drain, emptiedAt, level, refill } from "./fuel-tank.ts";
 import { lockDown, pinIntrinsics } from "./lockdown.ts";
 
 const { team, scripts, shapers, filters, credentials } = bundle;
@@ -19,8 +19,9 @@ const chain = new Chain({
   scripts: scripts.map((script) => ({ ...script, ...sourceOf(script) })),
   shapers: Object.entries(shapers).map(([destination, script]) => ({ ...script, ...sourceOf(script), destination })),
   filters,
-  tank: { refill, drain, emptiedAt },
+  tank: { refill, drain, level, emptiedAt },
   idle: () => new Promise((resolve) => later(resolve, 0)),
+  now: Date.now,
 });
 
 function sourceOf({ id, module }: { id: string; module: string }) {
@@ -29,11 +30,11 @@ function sourceOf({ id, module }: { id: string; module: string }) {
   return { credentials: credentials[id] ?? {}, load: () => import(specifier) };
 }
 
-lockDown(globalThis);
-pinIntrinsics();
 // Scripts written elsewhere use it; the runtime's own would print payloads into the operator's log.
 const { log } = chain;
 Object.defineProperty(globalThis, "console", { value: { log, debug: log, info: log, warn: log, error: log } });
+lockDown(globalThis);
+pinIntrinsics(globalThis);
 
 export default class Harness extends WorkerEntrypoint {
   /** Resolves once the isolate has started: every module has parsed, no script has run. */

@@ -17,6 +17,7 @@ import { pairBatch } from "./pair-batch.ts";
 import { type ContextClass, contextClass } from "./script-context.ts";
 import { UseMeter } from "./script-use.ts";
 import { type Idle, settled } from "./settle.ts";
+import type { TimeSlice } from "./time-slice.ts";
 import { asShapedEvent, isShape } from "./shaped-event.ts";
 
 const { parse, stringify } = JSON;
@@ -48,6 +49,7 @@ export interface ScriptOptions {
   limits: ChainLimits;
   journal: Journal;
   idle: Idle;
+  slice: TimeSlice;
 }
 
 /** An event as an object and as its line. */
@@ -208,16 +210,17 @@ export class Script {
     const found = dry === null ? problem : this.#problemOf(dry, budget);
     const steps = budget - tank.drain();
     this.#stepsLeft -= steps;
+    this.#options.slice.spend(steps);
     this.#use.add(steps);
     if (found !== null) return this.#fail(found);
     if (outcome === null) this.#use.dropped++;
     return outcome;
   }
 
-  /** Runs it on all items; an outcome for each. Null where what they became is more than one answer holds. */
+  /** Runs it on all items; an outcome for each. Null where that takes too much time, or gives more than one answer holds. */
   async callBatch(items: readonly Item[]): Promise<Outcome[] | null> {
     const runBatch = this.#runBatch;
-    const { limits, journal } = this.#options;
+    const { limits, journal, slice } = this.#options;
     const together = runBatch === null || items.length === 1 ? null : await this.#together(runBatch, items);
     if (together === "too much") return null;
     if (together !== null) return together;
@@ -232,13 +235,15 @@ export class Script {
       chars += charsOf(outcome);
       if (chars > limits.outputChars) return null;
       outcomes.push(outcome);
+      const next = items[i + 1];
+      if (next !== undefined && next.at !== at && slice.isRestDue && (await slice.rest(next.at))) return null;
     }
     return outcomes;
   }
 
   /** All events in one call. Null where it has failed as a whole. */
   async #together(runBatch: TransformBatch, items: readonly Item[]): Promise<Outcome[] | "too much" | null> {
-    const { tank, limits, journal, idle } = this.#options;
+    const { tank, limits, journal, idle, slice } = this.#options;
     const budget = min(this.#stepsLeft, limits.eventSteps * items.length);
     if (budget <= 0) return null;
     const events = items.map(({ event, line }) => event ?? (parse(line) as Event));
@@ -256,6 +261,7 @@ export class Script {
     }
     if (tank.emptiedAt() !== null) results = null;
     const steps = budget - tank.drain();
+    slice.spend(steps);
     if (results === null || results === "too much") {
       this.#use.addSteps(steps);
       return results;
@@ -322,8 +328,12 @@ export class Script {
       const output: Output = { event: null, line: asLine(shaped, length) };
       return shaped.$request.body === undefined ? { ...output, isBodiless: true } : output;
     }
+    const { tank } = this.#options;
+    const before = tank.level();
     const event = asEvent(returned, identity);
-    return { event, line: asLine(event, length) };
+    const line = asLine(event, length);
+    // What runs when it is read would run on the fuel, and in the name, of whoever reads it next.
+    return { event: tank.level() === before ? event : null, line };
   }
 
   #fanOut(returned: readonly unknown[], identity: Identity, length: number): Output[] | null {
@@ -354,14 +364,16 @@ export class Script {
   /** Reads what was thrown, which may run the script's own code: fuel still counts. */
   #problemOf(error: unknown, budget: number): Problem {
     const { tank, journal } = this.#options;
+    let message = tank.emptiedAt() === null ? this.#messageOf(error) : "";
+    // Reading it may be what took the last of the fuel.
     const dry = tank.emptiedAt();
-    const message = dry === null ? this.#messageOf(error) : dryMessage(budget, lineOf(dry, this.#authored.module));
+    if (dry !== null) message = dryMessage(budget, lineOf(dry, this.#authored.module));
     const isKnown = journal.errors.has(this.id, message);
     return { message, stack: isKnown ? [] : stackOf(dry ?? error, this.#authored) };
   }
 
   #messageOf(error: unknown): string {
-    if (error instanceof OutputError) return error.message;
+    if (isOutputError(error)) return error.message;
     return describeError(error, this.#authored, this.#options.journal.redact);
   }
 
@@ -370,6 +382,15 @@ export class Script {
     this.#use.errors++;
     journal.errors.add(this.id, problem, journal.index);
     return new Failure(problem.message);
+  }
+}
+
+/** By what it is, not by what it says of its prototype: a Proxy answers that with code of its script's. */
+function isOutputError(error: unknown): error is OutputError {
+  try {
+    return error instanceof OutputError;
+  } catch {
+    return false;
   }
 }
 

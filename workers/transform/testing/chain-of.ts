@@ -4,7 +4,7 @@ import type { RunResult } from "../../../shared/sandbox-api.ts";
 import { injectFuel } from "../fuel.ts";
 import { Chain } from "../isolate/chain.ts";
 import type { ChainLimits, ChainScript, ChainShaper, Skips } from "../isolate/chain-types.ts";
-import { drain, emptiedAt, refill } from "../isolate/fuel-tank.ts";
+import { drain, emptiedAt, level, refill } from "../isolate/fuel-tank.ts";
 import { evaluate } from "./evaluate.ts";
 
 /** Small, so that tests reach them. */
@@ -53,7 +53,7 @@ export function chainOf({ scripts = [], shapers = {}, filters = {}, limits = {} 
       return { id, destination, module, on_error: "dead_letter" as const, inputs: {}, ...rest, load: loaderOf(code) };
     }),
     filters,
-    tank: { refill, drain, emptiedAt },
+    tank: { refill, drain, level, emptiedAt },
     limits: { ...TEST_LIMITS, ...limits },
   });
 }
