@@ -238,7 +238,8 @@ export class Lane {
     const tokens: [string, number][] = [];
     let [first, through, bytes] = [0, 0, 0];
     for (const row of this.#rowsFrom(after + 1)) {
-      if (row.firstSeq > until) break;
+      // Behind a row that is kept in memory the log may have let go of others.
+      if (row.firstSeq > until || (first !== 0 && row.firstSeq !== through + 1)) break;
       const from = Math.max(0, after + 1 - row.firstSeq);
       if (first === 0) [first, through] = [row.firstSeq + from, row.firstSeq + from - 1];
       const end = Math.min(row.count, until - row.firstSeq + 1, from + maxEvents - (through - first + 1));
