@@ -19,6 +19,7 @@ export function configJsonSchema(kinds: readonly DestinationKind[]): Json {
   const team = at(root, "properties", "teams", "items", "properties");
   const source = at(team, "sources", "items");
   allowReference(source, ["verify", "secret"]);
+  allowReference(at(team, "notifications"), ["signing_secret"]);
   const base = input(DestinationBaseSchema, "destination", definitions);
   const scripts = [
     at(team, "transformations", "items"),
@@ -81,7 +82,8 @@ function allowReference(schema: Json, [key, ...rest]: string[]): void {
     const properties = shape.properties as Json;
     const field = properties[key as string];
     if (!isObject(field)) continue;
-    if (rest.length > 0) allowReference(field, rest);
+    if (rest[0] === "*") field.items = { anyOf: [ENV_REFERENCE, field.items] };
+    else if (rest.length > 0) allowReference(field, rest);
     else properties[key as string] = { anyOf: [ENV_REFERENCE, field] };
   }
 }

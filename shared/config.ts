@@ -19,7 +19,8 @@ import {
 } from "./config-sources.ts";
 import type { Filter } from "./filter.ts";
 import { FilterSchema } from "./filter-schema.ts";
-import { isObject, valueAt } from "./secret-fields.ts";
+import { NOTIFICATIONS } from "./notifications.ts";
+import { fieldsAt, isObject, valueAt } from "./secret-fields.ts";
 
 /** A lane is an object with a disk log of its own; more than this per team and region is a mistake, not a scale. */
 const LANES_MAX_COUNT = 64;
@@ -82,6 +83,12 @@ export interface DestinationConfig {
   [setting: string]: unknown;
 }
 
+/** Where a team is told how its destinations do. */
+export interface NotificationsConfig {
+  url: string;
+  signing_secret?: string | undefined;
+}
+
 export interface TeamConfig {
   id: string;
   name?: string | undefined;
@@ -93,6 +100,7 @@ export interface TeamConfig {
   modules: ModuleConfig[];
   transformations: TransformationConfig[];
   destinations: DestinationConfig[];
+  notifications?: NotificationsConfig | undefined;
 }
 
 /** headwater.json after parsing: defaults filled in, scripts inline, secrets still in plain text. */
@@ -152,10 +160,30 @@ export function configSchema(kinds: readonly DestinationKind[]) {
       .max(DESTINATIONS_MAX_COUNT)
       .default([])
       .describe("Where the events go; each has a durable queue of its own."),
+    notifications: notificationsSchema(kinds)
+      .optional()
+      .describe(
+        "A webhook that is told when a destination fails, is paused or disabled, recovers, or piles up events.",
+      ),
   });
   return z.strictObject({
     $schema: z.string().optional().describe("Path or URL of this schema, for editors."),
     teams: z.array(TeamSchema),
+  });
+}
+
+/** What a webhook takes as these two fields, this takes. */
+function notificationsSchema(kinds: readonly DestinationKind[]) {
+  const webhook = kinds.find(({ kind }) => kind === "webhook");
+  const fields = z.strictObject({
+    url: z.string().describe("Where notifications are sent."),
+    signing_secret: z.string().optional().describe("Key of the Standard Webhooks signature: whsec_… or any text."),
+  });
+  return fields.superRefine((value, context) => {
+    const parsed = webhook?.settings.safeParse(value);
+    for (const issue of parsed?.error?.issues ?? []) {
+      context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
+    }
   });
 }
 
@@ -302,7 +330,7 @@ export const SEALED = "sealed:";
 export interface FoundSecret {
   /** Such as `teams[0].destinations[1].auth.password`. */
   path: string;
-  /** What in the team has it: `hook` for a destination, `source:web`, `transformation:scrub`, `destination:hook` for scripts. */
+  /** What in the team has it: `hook` for a destination, `$notifications`, `source:web`, `transformation:scrub`, `destination:hook` for scripts. */
   owner: string;
   /** Path of the value inside `holder`. */
   field: string;
@@ -323,15 +351,17 @@ export function* secretsOfTeam(
 ): Generator<FoundSecret> {
   const found = function* (holder: unknown, owner: string, path: string, fields: readonly string[]) {
     if (!isObject(holder)) return;
-    for (const field of fields) {
+    for (const field of fieldsAt(holder, fields)) {
       const secret = valueAt(holder, field);
-      if (typeof secret === "string") yield { path: `${prefix}${path}.${field}`, owner, field, value: secret, holder };
+      const at = field.replaceAll(/\.(\d+)(?=\.|$)/g, "[$1]");
+      if (typeof secret === "string") yield { path: `${prefix}${path}.${at}`, owner, field, value: secret, holder };
     }
   };
   for (const [d, destination] of items(team, "destinations")) {
     const kind = kinds.find((candidate) => candidate.kind === destination.kind);
     yield* found(destination, String(destination.id), `destinations[${d}]`, kind?.secrets ?? []);
   }
+  if (isObject(team)) yield* found(team.notifications, NOTIFICATIONS, "notifications", ["signing_secret"]);
   for (const [s, source] of items(team, "sources")) {
     yield* found(source, `source:${source.id}`, `sources[${s}]`, ["verify.secret"]);
   }

@@ -14,9 +14,30 @@ export interface OutboxApi {
    * any more. `problem`: why those that it stopped at could not be run; they stay as they are.
    */
   replay(selection: DeadLetterSelection): Promise<{ replayed: number; problem?: string }>;
+  /** Stops sending until `resume`; appends go on. Survives restarts. */
+  pause(pause: { team: string; destination: string; reason: string }): Promise<void>;
+  /** Ends a pause, whoever began it, and a stop by the destination's own 410. */
+  resume(): Promise<void>;
   /** Reads the configuration again and resumes the drain if there is work. */
   wake(): Promise<void>;
 }
+
+/** Why nothing is sent, by decision and not by configuration. */
+export interface Paused {
+  by: "operator" | "failures";
+  reason: string;
+  /** ISO 8601. */
+  since: string;
+}
+
+/** What a team's `notifications` are told of. */
+export type NoticeType =
+  | "destination.failing"
+  | "destination.paused"
+  | "destination.disabled"
+  | "destination.recovered"
+  | "dead_letters.growing"
+  | "backlog.near_limit";
 
 export interface OutboxAppend {
   team: string;
@@ -36,6 +57,8 @@ export interface OutboxAppend {
   expired: number[];
   /** Of the lines, by position: those that become dead letters at once, because the destination's own script failed on them. Absent: none. */
   dead?: { line: number; reason: string }[];
+  /** True where a replay brings events that were accepted before. */
+  replay?: boolean;
   /** True where the destination has a script of its own: its lines may be `ShapedEvent`s (sandbox-api.ts). Absent: they are events. */
   shaped?: boolean;
 }
@@ -68,16 +91,28 @@ export interface OutboxStatus {
   book: Book;
   /** Of `accepted`: events that scripts added beyond one each. */
   emitted: number;
+  /** Of `accepted`: events that a replay brought once more, from the lanes, an archive or another destination's dead letters. */
+  replayed: number;
+  /** Of `book.dropped`: dead letters that were discarded, and those that a replay moved to another destination. */
+  discarded: number;
+  moved: number;
   /** Last seq taken, by lane. */
   lanes: Record<string, number>;
   pendingBytes: number;
+  /** What `pendingBytes` may grow to (backlog.max_bytes); beyond it events wait in the lanes. */
+  maxPendingBytes: number;
   /** ISO 8601, when the oldest pending event was accepted by the edge; null without any. */
   oldestAt: string | null;
   breaker: "closed" | "open" | "half-open";
   /** Set once the destination answered 410, or its settings cannot be used: nothing is sent until its configuration changes. */
   disabled: string | null;
+  paused: Paused | null;
+  /** ISO 8601: every attempt since then has failed; null where the last one did not. */
+  failingSince: string | null;
   attempts: number;
   lastError: string | null;
+  /** ISO 8601, when the destination's `rate_limit` lets the next request go; null where nothing waits for it. */
+  rateLimitedUntil: string | null;
 }
 
 export interface DeadLetterSelection {

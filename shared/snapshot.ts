@@ -36,6 +36,8 @@ export interface TeamSnapshot {
   /** Null where the team has neither scripts nor filters: its events skip the sandbox. */
   bundle: Bundle | null;
   destinations: DestinationSnapshot[];
+  /** Where the team is told how its destinations do: a webhook of its own, which gets no events. Absent: nowhere. */
+  notifications?: DestinationSnapshot;
 }
 
 /** A team's whole active chain, its sources' and its destinations' own scripts, as one isolate program. */

@@ -95,6 +95,12 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
           wake: async () => {
             record(`wake ${name}`, status);
           },
+          pause: async ({ reason }) => {
+            record(`pause ${name} ${reason}`, status);
+          },
+          resume: async () => {
+            record(`resume ${name}`, status);
+          },
           deadLetters: async (query: DeadLetterQuery) => {
             record(`deadLetters ${name} ${JSON.stringify(query)}`, status);
             return { dead_letters: [], total: 0, next: null } satisfies DeadLetterPage;

@@ -1,8 +1,15 @@
-import { type DestinationConfig, settingsOf, type TeamConfig, tokensIn } from "../../shared/config.ts";
+import {
+  type DestinationConfig,
+  type NotificationsConfig,
+  settingsOf,
+  type TeamConfig,
+  tokensIn,
+} from "../../shared/config.ts";
 import type { TransformationConfig } from "../../shared/config-scripts.ts";
 import type { SourceConfig } from "../../shared/config-sources.ts";
 import { AppError } from "../../shared/errors.ts";
 import type { Filter } from "../../shared/filter.ts";
+import { NOTIFICATIONS } from "../../shared/notifications.ts";
 import { mapFields } from "../../shared/secret-fields.ts";
 import type { Bundle, DestinationSnapshot, SourceSnapshot, TeamSnapshot } from "../../shared/snapshot.ts";
 import type { DestinationKind } from "../deliver/destinations/destination.ts";
@@ -35,6 +42,7 @@ export async function compileSnapshot(
     ...(config.quota === undefined ? {} : { quota: config.quota }),
     bundle: await compileTeam(config, compile, secrets),
     destinations: config.destinations.map((destination) => compileDestination(destination, kinds)),
+    ...(config.notifications === undefined ? {} : { notifications: notificationsSnapshot(config.notifications) }),
   };
   const encoder = new TextEncoder();
   const bytes = encoder.encode(JSON.stringify(config)).length + encoder.encode(JSON.stringify(snapshot)).length;
@@ -107,6 +115,11 @@ function scriptSource(id: string, { file, code, inputs, credentials }: ScriptCon
     ...(file === undefined ? {} : { filename: file }),
     ...(sealed.length === 0 ? {} : { credentials: Object.fromEntries(sealed) }),
   };
+}
+
+/** One request each: what is told is rare, and read by itself. */
+function notificationsSnapshot({ url }: NotificationsConfig): DestinationSnapshot {
+  return { id: NOTIFICATIONS, kind: "webhook", settings: { url, batch: { max_events: 1 } } };
 }
 
 function compileDestination(destination: DestinationConfig, kinds: readonly DestinationKind[]): DestinationSnapshot {

@@ -46,6 +46,8 @@ export function timedObjects(
         status: () => within(stub.status()),
         deadLetters: (query) => within(stub.deadLetters(query)),
         replay: (selection) => within(stub.replay(selection)),
+        pause: (pause) => within(stub.pause(pause)),
+        resume: () => within(stub.resume()),
         wake: () => within(stub.wake()),
       };
     },

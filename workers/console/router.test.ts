@@ -486,3 +486,39 @@ test("metrics show every team's lanes and outboxes, and which did not answer", a
   }
   expect(answer.text).not.toContain('destination="print"');
 });
+
+test("a destination is paused with a reason and resumed; its notifications too, and an unknown one not", async () => {
+  const path = "/api/teams/acme/destinations";
+  expect((await console_.ask("POST", `${path}/hook/pause`, { reason: "moving" })).body).toMatchObject({ paused: true });
+  expect(await console_.ask("POST", `${path}/print/pause`)).toMatchObject({ status: 200 });
+  expect((await console_.ask("POST", `${path}/hook/resume`)).body).toMatchObject({ paused: false });
+  expect(await console_.ask("POST", `${path}/$notifications/resume`)).toMatchObject({ status: 200 });
+  expect(console_.calls).toEqual([
+    ...["pause acme/hook moving", "pause acme/print paused by an operator"],
+    ...["resume acme/hook", "resume acme/$notifications"],
+  ]);
+  const unknown = await console_.ask("POST", `${path}/nowhere/pause`);
+  expect(unknown).toMatchObject({ status: 404, body: { code: "destination_unknown" } });
+  expect(unknown.body.detail).toMatch(/it has hook, print$/);
+});
+
+test("notifications are part of the configuration: their secret is sealed, their outbox is shown apart", async () => {
+  const notifications = { url: "https://ops.test/in", signing_secret: "a-long-enough-secret" };
+  const published = await console_.ask("PUT", "/api/config", { teams: [{ ...ACME, notifications }] });
+  expect(published.status).toBe(200);
+  expect(await console_.deps.store.snapshot("acme")).toMatchObject({
+    notifications: { id: "$notifications", kind: "webhook", settings: { url: notifications.url } },
+  });
+  const owners = (await console_.deps.store.secrets()).map(({ owner }) => owner);
+  expect(owners).toContain("$notifications");
+  await console_.outbox("acme", "$notifications", { lastError: "500" });
+  const { body } = await console_.ask("GET", "/api/teams/acme/destinations");
+  expect(body.notifications).toMatchObject({
+    ...{ url: notifications.url, signing_secret: expect.stringMatching(/^sealed:/) },
+    status: { destination: "$notifications", lastError: "500" },
+  });
+  expect(Object.keys((await console_.ask("GET", "/api/teams/acme/flow")).body.destinations)).toEqual(["hook", "print"]);
+  const refused = await console_.ask("PUT", "/api/config", { teams: [{ ...ACME, notifications: { url: "ftp://x" } }] });
+  expect(refused.status).toBe(422);
+  expect(refused.text).toContain("teams[0].notifications.url");
+});

@@ -2,7 +2,7 @@ import { IttyRouter } from "itty-router";
 import { AppError } from "../../shared/errors.ts";
 import { getConfig, putConfig } from "./api/config.ts";
 import { listDeadLetters, replayDeadLetters } from "./api/dead-letters.ts";
-import { listDestinations } from "./api/destinations.ts";
+import { listDestinations, pauseDestination, resumeDestination } from "./api/destinations.ts";
 import { getFlow } from "./api/flow.ts";
 import { getHealth } from "./api/health.ts";
 import { getMetrics } from "./api/metrics.ts";
@@ -20,7 +20,7 @@ import { problemResponse } from "./problem.ts";
 type Handler = (call: Call, deps: ConsoleDeps) => Promise<Response>;
 
 interface Route {
-  method: "GET" | "PUT" | "POST";
+  method: "GET" | "PUT" | "POST" | "DELETE";
   path: string;
   handler: Handler;
   /** Without the admin token. */
@@ -35,6 +35,8 @@ const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/templates", handler: listTemplates },
   { method: "GET", path: "/api/teams/:team/flow", handler: getFlow },
   { method: "GET", path: "/api/teams/:team/destinations", handler: listDestinations },
+  { method: "POST", path: "/api/teams/:team/destinations/:destination/pause", handler: pauseDestination },
+  { method: "POST", path: "/api/teams/:team/destinations/:destination/resume", handler: resumeDestination },
   { method: "GET", path: "/api/teams/:team/transformations", handler: listTransformations },
   { method: "POST", path: "/api/teams/:team/transformations/test", handler: testTransformation },
   { method: "GET", path: "/api/teams/:team/versions", handler: listVersions },
@@ -53,7 +55,7 @@ const ROUTES: readonly Route[] = [
 export function createRouter(deps: ConsoleDeps): { fetch(request: Request): Promise<Response> } {
   const router = IttyRouter();
   for (const { method, path, handler, open } of ROUTES) {
-    const register = { GET: router.get, PUT: router.put, POST: router.post }[method];
+    const register = { GET: router.get, PUT: router.put, POST: router.post, DELETE: router.delete }[method];
     register(path, async ({ params }, request: Request) => {
       if (open === undefined) await authorise(request, deps.adminToken);
       return handler({ request, params, url: new URL(request.url) }, deps);

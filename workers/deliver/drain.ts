@@ -2,17 +2,18 @@ import type { Clock, Random } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import type { OutboxStatus } from "../../shared/outbox-api.ts";
 import { admission, type BreakerSignal, type BreakerState, breakerAfter, breakerAt, CLOSED } from "./breaker.ts";
-import type { Answer, Outcome, Sent } from "./destinations/destination.ts";
+import type { Answer, Outcome, RequestLimits, Sent } from "./destinations/destination.ts";
 import type { Outbox } from "./outbox.ts";
 import type { LoadedDestination, ReadyDestination } from "./outbox-config.ts";
+import { RateLimiter } from "./rate-limit.ts";
 import { backoff } from "./retry.ts";
 import type { Work } from "./work.ts";
 
 /**
  * Empties an outbox: decides what is sent now, sends it, settles it, and says when to come back.
  *
- * Invariants: 3 (an ordered destination has one request under way, and a failed one holds back those behind it), 4 (it waits for
- * its own destination only), 5 (events leave the outbox in the transaction that books them). Memory: the requests under way and
+ * Invariants: 3 (a destination in one order has one request under way, and a failed one holds back those behind it; where each user
+ * has an order, user-queue.ts holds back that user's), 4 (it waits for its own destination only), 5 (events leave the outbox in the transaction that books them). Memory: the requests under way and
  * the chunk at the cursor. `kick` starts whatever may start and returns; answers and wakeups kick again.
  */
 export interface DrainDeps {
@@ -56,6 +57,11 @@ export class Drain {
    */
   #brokenUntil: number | null = null;
   #lastError: string | null = null;
+  readonly #rate = new RateLimiter();
+  /** When the rate limit lets the next request go; null where nothing waits for it. */
+  #rateLimitedUntil: number | null = null;
+  /** Whether the last request was one that had failed before. */
+  #retriedLast = false;
 
   constructor(deps: DrainDeps) {
     this.#deps = deps;
@@ -77,6 +83,15 @@ export class Drain {
   /** Somebody says that the destination is well again: an open breaker does not wait for its cool-down. */
   trust(): void {
     this.#breaker = CLOSED;
+  }
+
+  /** Somebody wants it to be sent to again, whatever stopped it. */
+  resume(): void {
+    const { outbox } = this.#deps;
+    if (outbox.disabled() !== null) outbox.setDisabled(null);
+    outbox.health.resume();
+    this.trust();
+    this.kick();
   }
 
   /** Reads the configuration again, then kicks. Where that fails the one before stays in force and it tries again. */
@@ -101,12 +116,13 @@ export class Drain {
     this.#settleDelivered();
   }
 
-  condition(): Pick<OutboxStatus, "breaker" | "disabled" | "lastError"> {
+  condition(): Pick<OutboxStatus, "breaker" | "disabled" | "lastError" | "rateLimitedUntil"> {
     const held = this.#config === null || this.#config.state === "ready" ? null : this.#config.reason;
     return {
       breaker: breakerAt(this.#breaker, this.#deps.clock.now()).state,
       disabled: held ?? this.#deps.outbox.disabled()?.reason ?? null,
       lastError: this.#lastError,
+      rateLimitedUntil: this.#rateLimitedUntil === null ? null : new Date(this.#rateLimitedUntil).toISOString(),
     };
   }
 
@@ -132,42 +148,67 @@ export class Drain {
       return null;
     }
     if (this.#config.state !== "ready") return null;
-    const { settings } = this.#config;
+    const { kind, settings } = this.#config;
+    const isOrderedByUser = kind.ordered(settings) === "user";
+    if (isOrderedByUser !== outbox.isOrderedByUser) {
+      if (this.#underWay.size > 0 || this.#delivered.length > 0) return null;
+      outbox.orderByUser(isOrderedByUser);
+    }
     // A step at a time, so that appends get their turn.
-    if (this.#expire(now, settings.retry.max_age_ms)) return now;
+    // What waits because somebody said so does not grow old.
+    if (outbox.health.paused !== null) return null;
+    const maxAgeMs = settings.retry.max_age_ms;
+    const agesFrom = outbox.health.agesFrom ?? 0;
+    if (now - maxAgeMs >= agesFrom && this.#expire(now, maxAgeMs)) return now;
     const step = this.#sendAdmitted(this.#config, now);
     if (step === "started") return step;
     const oldestAt = outbox.oldestAt();
-    return earliest(step, oldestAt === null ? null : oldestAt + settings.retry.max_age_ms);
+    return earliest(step, oldestAt === null ? null : Math.max(oldestAt, agesFrom) + maxAgeMs);
   }
 
   #sendAdmitted(destination: ReadyDestination, now: number): Step {
-    if (this.#deps.outbox.disabled() !== null) return null;
+    if (this.#deps.outbox.disabled() !== null || this.#deps.outbox.health.paused !== null) return null;
     const admitted = admission(this.#breaker, now);
     if (admitted.until !== null) return admitted.until;
     return this.#sendNext(destination, admitted.slots - this.#underWay.size, now);
   }
 
-  /** Failed requests that are due go before fresh events. */
   #sendNext(destination: ReadyDestination, slots: number, now: number): Step {
     const { outbox } = this.#deps;
     const { kind, settings } = destination;
-    const limits = kind.limits(settings);
-    const ordered = kind.ordered(settings);
-    const free = Math.min(slots, (ordered ? 1 : limits.concurrency) - this.#underWay.size);
+    this.#rateLimitedUntil = null;
+    const asked = kind.limits(settings);
+    const limits = { ...asked, maxEvents: Math.min(asked.maxEvents, this.#rate.maxEvents) };
+    const inOneOrder = kind.ordered(settings) === true;
+    const free = Math.min(slots, (inOneOrder ? 1 : limits.concurrency) - this.#underWay.size);
     if (free <= 0) return null;
-    const retry = outbox.nextRetry(ordered);
-    if (retry !== null && retry.nextAt <= now) return this.#run(destination, outbox.takeRetry(retry.id));
-    if (retry !== null && ordered) return retry.nextAt;
-    const waiting = outbox.waiting();
-    if (waiting.count === 0) return retry?.nextAt ?? null;
-    if (waiting.count < limits.maxEvents && waiting.bytes < limits.maxBytes && !outbox.nextIsAlone(limits)) {
-      const full = (outbox.oldestWaitingAt() ?? now) + limits.maxWaitMs;
-      if (full > now) return earliest(full, retry?.nextAt ?? null);
+    const next = this.#next(limits, inOneOrder, now);
+    if (next === null || typeof next === "number") return next;
+    const limited = this.#rate.until(now);
+    if (limited !== null) {
+      this.#rateLimitedUntil = limited;
+      return limited;
     }
-    const work = outbox.takeFresh(limits);
-    if (work === null) throw new Error(`${waiting.count} events wait and none could be read`);
+    const work = next === "fresh" ? outbox.takeFresh(limits) : outbox.takeRetry(next.retry);
+    if (work === null) throw new Error("events wait and none could be read");
+    this.#rate.take(work.count, now);
+    this.#retriedLast = next !== "fresh";
     return this.#run(destination, work);
+  }
+
+  /** What goes next: failed requests that are due and fresh events in turns, so that neither keeps the other from going. */
+  #next(limits: RequestLimits, inOneOrder: boolean, now: number): "fresh" | { retry: number } | number | null {
+    const { outbox } = this.#deps;
+    const retry = outbox.nextRetry(inOneOrder);
+    const isDue = retry !== null && retry.nextAt <= now;
+    if (isDue && (inOneOrder || !this.#retriedLast)) return { retry: retry.id };
+    if (retry !== null && inOneOrder) return retry.nextAt;
+    const { count, bytes, oldestAt, alone } = outbox.next(limits);
+    const isFull = alone || count >= limits.maxEvents || bytes >= limits.maxBytes;
+    const freshAt = count === 0 ? null : isFull ? now : (oldestAt ?? now) + limits.maxWaitMs;
+    if (freshAt !== null && freshAt <= now) return "fresh";
+    if (isDue) return { retry: retry.id };
+    return earliest(freshAt, retry?.nextAt ?? null);
   }
 
   #run(destination: ReadyDestination, work: Work): "started" {
@@ -218,6 +259,7 @@ export class Drain {
     this.#breaker = breakerAfter(this.#breaker, breakerSignal(sent), now, random);
     const trouble = troubleOf(sent);
     this.#lastError = trouble?.reason ?? null;
+    outbox.health.learn(breakerSignal(sent), this.#lastError, destination.settings.auto_pause.after_ms);
     if (trouble === null) return;
     if (trouble.result === "disable" && this.#config === destination) {
       outbox.setDisabled({ reason: trouble.reason, fingerprint: destination.fingerprint });
@@ -267,7 +309,9 @@ export class Drain {
     const disabled = outbox.disabled();
     if (disabled !== null && disabled.fingerprint !== loaded.fingerprint) outbox.setDisabled(null);
     this.#config = loaded;
-    if (loaded.state === "ready") outbox.setBacklogLimit(loaded.settings.backlog.max_bytes);
+    if (loaded.state !== "ready") return;
+    outbox.setBacklogLimit(loaded.settings.backlog.max_bytes);
+    this.#rate.set(loaded.settings.rate_limit, this.#deps.clock.now());
   }
 
   /** A write has failed, or the code has: what is in memory is not to be trusted. Returns when to begin again from the rows. */

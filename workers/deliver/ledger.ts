@@ -39,6 +39,7 @@ function keysOf<T extends object>(value: T): (keyof T)[] {
 function noChange(): Change {
   return {
     ...{ accepted: 0, emitted: 0, delivered: 0, filtered: 0, dropped: 0, expired: 0, attempts: 0 },
+    ...{ replayed: 0, discarded: 0, moved: 0 },
     ...{ fresh: 0, freshBytes: 0, retrying: 0, retryBytes: 0, retryRows: 0, dead: 0, deadBytes: 0 },
   };
 }

@@ -1,4 +1,6 @@
+import { NOTIFICATIONS } from "../../shared/notifications.ts";
 import type { SnapshotReader } from "../../shared/snapshot.ts";
+import { isFieldOf, setField, valueAt } from "../../shared/secret-fields.ts";
 import { textToBase64 } from "./base64.ts";
 import type { CommonSettings } from "./destinations/common-settings.ts";
 import type { DestinationKind } from "./destinations/destination.ts";
@@ -35,7 +37,10 @@ export async function loadDestination(
   destination: string,
 ): Promise<LoadedDestination> {
   const snapshot = await deps.snapshots.team(team);
-  const entry = snapshot?.destinations.find(({ id }) => id === destination);
+  const entry =
+    destination === NOTIFICATIONS
+      ? snapshot?.notifications
+      : snapshot?.destinations.find(({ id }) => id === destination);
   if (entry === undefined) {
     const reason = `destination "${destination}" is not in the configuration of team "${team}": its events are kept`;
     return { state: "gone", reason, fingerprint: "gone" };
@@ -50,9 +55,9 @@ export async function loadDestination(
   const opened: Record<string, string> = {};
   for (const row of sealed) {
     // Left over from settings that the destination no longer has.
-    if (!kind.secrets.includes(row.field)) continue;
+    if (!isFieldOf(kind.secrets, row.field)) continue;
     opened[row.field] = await deps.vault.open(row.sealed);
-    setPath(merged, row.field, opened[row.field] as string);
+    setField(merged, row.field, opened[row.field] as string);
   }
   // A script that puts its credentials into a request may get them back in the answer as well.
   const credentials = snapshot?.bundle?.shapers?.[destination]?.credentials ?? {};
@@ -64,31 +69,26 @@ export async function loadDestination(
     const reason = `the settings of destination "${destination}" cannot be used: ${issue?.path.join(".")}: ${issue?.message}`;
     return { state: "unusable", reason, fingerprint };
   }
-  return { state: "ready", kind, settings: parsed.data, secrets: secretForms(opened), fingerprint };
-}
-
-function setPath(settings: Record<string, unknown>, path: string, value: string): void {
-  const names = path.split(".");
-  const last = names.pop() as string;
-  let at = settings;
-  for (const name of names) {
-    at[name] ??= {};
-    at = at[name] as Record<string, unknown>;
-  }
-  at[last] = value;
+  return { state: "ready", kind, settings: parsed.data, secrets: secretForms(opened, basicOf(merged)), fingerprint };
 }
 
 /** Shorter ones would blacken ordinary words, and protect nothing. */
 const MIN_REDACTED_LENGTH = 4;
 
-function secretForms(opened: Record<string, string>): string[] {
+/** What a user name and a password are in an Authorization header. */
+function basicOf(settings: Record<string, unknown>): string | null {
+  const [username, password] = [valueAt(settings, "auth.username"), valueAt(settings, "auth.password")];
+  if (typeof username !== "string" || typeof password !== "string") return null;
+  return textToBase64(`${username}:${password}`);
+}
+
+function secretForms(opened: Record<string, string>, basic: string | null): string[] {
   const forms = Object.values(opened).flatMap((secret) => [
     secret,
     encodeURIComponent(secret),
     JSON.stringify(secret).slice(1, -1),
   ]);
-  const { "auth.username": username, "auth.password": password } = opened;
-  if (username !== undefined && password !== undefined) forms.push(textToBase64(`${username}:${password}`));
+  if (basic !== null) forms.push(basic);
   // The longest first: a secret that is part of another one must not leave the other's rest behind.
   return [...new Set(forms)].filter((form) => form.length >= MIN_REDACTED_LENGTH).sort((a, b) => b.length - a.length);
 }

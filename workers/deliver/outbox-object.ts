@@ -5,10 +5,12 @@ import { logLine } from "../../shared/log.ts";
 import type * as api from "../../shared/outbox-api.ts";
 import { type CachingSnapshotReader, createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
+import { outboxStub } from "../../shared/stubs.ts";
 import { runInSandbox } from "../capture/sandbox-client.ts";
 import { attempt } from "./attempt.ts";
 import { Drain } from "./drain.ts";
 import type { DeliverEnv } from "./env.ts";
+import { Notices } from "./notices.ts";
 import { Outbox } from "./outbox.ts";
 import { loadDestination } from "./outbox-config.ts";
 import { replayDeadLetters } from "./replay.ts";
@@ -33,6 +35,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   readonly #outbox: Outbox;
   readonly #drain: Drain;
   readonly #wakeups: Wakeups;
+  readonly #notices: Notices;
   readonly #snapshots: CachingSnapshotReader;
   readonly #reshapeDeps: ReshapeDeps;
   /** Whether the sweep knows of this object. */
@@ -41,8 +44,13 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   constructor(ctx: DurableObjectState, env: DeliverEnv) {
     super(ctx, env);
     const newId = () => crypto.randomUUID();
-    this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId });
+    const noticed = () => ctx.waitUntil(this.#notices.flush());
+    this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId, noticed });
     this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock, ...snapshotTtl(env) });
+    this.#notices = new Notices({
+      ...{ outbox: this.#outbox, snapshot: (team) => this.#snapshots.team(team), log: logLine },
+      append: (append) => outboxStub(env.OUTBOXES, append.team, append.destination).append(append),
+    });
     const vault = Vault.fromBase64(env.SECRET_KEY);
     const open = (sealed: string) => vault.open(sealed);
     const config = {
@@ -112,10 +120,22 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     return replayed;
   }
 
+  async pause({ team, destination, reason }: Parameters<api.OutboxApi["pause"]>[0]): Promise<void> {
+    this.#outbox.identify({ team, destination });
+    this.#outbox.health.pause(reason);
+    this.#register();
+  }
+
+  async resume(): Promise<void> {
+    this.#drain.resume();
+    this.#resume();
+  }
+
   async wake(): Promise<void> {
     while (this.#outbox.trimDeadLetters()) await scheduler.wait(0);
     this.#snapshots.forget();
     await this.#drain.load();
+    await this.#notices.flush();
     this.#register();
     this.#resume();
   }

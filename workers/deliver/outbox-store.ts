@@ -40,6 +40,16 @@ export const MIGRATIONS: readonly Migration[] = [
     // Dead letters that the destination's script failed on. Few; a column would stand behind the body.
     statements: ["CREATE TABLE unshaped (id INTEGER PRIMARY KEY)"],
   },
+  {
+    id: "0003-replays",
+    statements: [
+      "ALTER TABLE book ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE book ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0",
+      "ALTER TABLE book ADD COLUMN moved INTEGER NOT NULL DEFAULT 0",
+      // What the team is still to be told. Numbered for good: that number is what it is known by where it goes.
+      "CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)",
+    ],
+  },
 ];
 
 /** Of one read; more than a request usually needs. */
@@ -54,6 +64,9 @@ export interface Totals {
   dropped: number;
   expired: number;
   attempts: number;
+  replayed: number;
+  discarded: number;
+  moved: number;
 }
 
 /** What the rows hold, in events unless named otherwise. */
@@ -114,15 +127,17 @@ export class OutboxStore {
   }
 
   totals(): Totals {
-    const columns = "accepted, emitted, delivered, filtered, dropped, expired, attempts";
+    const columns = "accepted, emitted, delivered, filtered, dropped, expired, attempts, replayed, discarded, moved";
     return { ...(this.#one<Record<keyof Totals, number>>(`SELECT ${columns} FROM book`) as Totals) };
   }
 
   addTotals(t: Totals): void {
     this.#sql.run(
       `UPDATE book SET accepted = accepted + ?, emitted = emitted + ?, delivered = delivered + ?, filtered = filtered + ?,
-         dropped = dropped + ?, expired = expired + ?, attempts = attempts + ?`,
+         dropped = dropped + ?, expired = expired + ?, attempts = attempts + ?, replayed = replayed + ?,
+         discarded = discarded + ?, moved = moved + ?`,
       ...[t.accepted, t.emitted, t.delivered, t.filtered, t.dropped, t.expired, t.attempts],
+      ...[t.replayed, t.discarded, t.moved],
     );
   }
 
@@ -177,6 +192,19 @@ export class OutboxStore {
         key,
         value,
       );
+  }
+
+  insertNotice(body: string): void {
+    this.#sql.run("INSERT INTO notices (body) VALUES (?)", body);
+  }
+
+  /** The oldest first. */
+  notices(limit: number): { id: number; body: string }[] {
+    return [...this.#sql.query<{ id: number; body: string }>("SELECT * FROM notices ORDER BY id LIMIT ?", limit)];
+  }
+
+  deleteNotices(through: number): void {
+    this.#sql.run("DELETE FROM notices WHERE id <= ?", through);
   }
 
   /** Its id. */

@@ -12,12 +12,16 @@ import { DeadLetterStore, type Replayable } from "./dead-letter-store.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS, type DeadLetterLimits, deadLetterPage, overLimit } from "./dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "./destinations/common-settings.ts";
 import type { RequestLimits, Sent } from "./destinations/destination.ts";
+import type { EventQueue, Next } from "./event-queue.ts";
 import { FreshQueue } from "./fresh-queue.ts";
+import { Health } from "./health.ts";
 import { type Change, Ledger } from "./ledger.ts";
 import { type NewEvents, newEvents, splitEvents } from "./new-events.ts";
 import { type Chunk, type Held, OutboxStore } from "./outbox-store.ts";
 import { type Reshaped, revivalOf } from "./reshaped.ts";
 import type { RetryPolicy } from "./retry.ts";
+import { usersDone, usersOf } from "./user-of.ts";
+import { UserQueue } from "./user-queue.ts";
 import { freshWork, retryWork, settleWork, type Work } from "./work.ts";
 
 /**
@@ -38,6 +42,8 @@ export interface OutboxDeps {
   /** A new id, different each time. */
   newId: () => string;
   limits?: Partial<OutboxLimits>;
+  /** The team is to be told something (`notices`). Absent: nobody listens. */
+  noticed?: () => void;
 }
 
 export interface OutboxLimits extends DeadLetterLimits {
@@ -55,6 +61,10 @@ const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
 const FULL_RETRY_MS = 2_000;
 /** Dead letters that one step moves: short enough not to hold up an append. */
 const STEP_COUNT = 500;
+
+/** With more than this in failed requests an outbox that is ordered by user sends nothing but these: all users wait for them. */
+const HELD_BACK_MAX_COUNT = 20_000;
+const HELD_BACK_MAX_BYTES = 64_000_000;
 
 const DELIVERED: Sent = { outcomes: { result: "delivered" } };
 /** What was delivered whole leaves nothing to try again. */
@@ -78,15 +88,20 @@ export class Outbox {
   readonly #deadLetters: DeadLetterStore;
   readonly #salt: string;
   #ledger: Ledger;
-  #fresh: FreshQueue;
+  #fresh: EventQueue;
+  /** The same queue where it keeps one order per user. */
+  #users: UserQueue | null = null;
   /** Rows of `retries` that are under way. */
   readonly #retriesTaken = new Set<number>();
   #maxBacklogBytes = DEFAULT_BACKLOG_BYTES;
+  /** Whether that is the destination's own. */
+  #hasBacklogLimit = false;
   /** Copies of what the store holds, read with every request. */
   #identity: Identity | null;
   #disabled: Disabled | null;
   /** Whether a script of the destination's own may have shaped lines that it holds. Once it may, for good: its dead letters stay. */
   #shaped: boolean;
+  #health: Health;
 
   constructor(deps: OutboxDeps) {
     this.#deps = deps;
@@ -96,24 +111,39 @@ export class Outbox {
     this.#salt = this.#store.state("salt") ?? deps.newId();
     if (this.#store.state("salt") === null) this.#store.setState("salt", this.#salt);
     this.#ledger = new Ledger(this.#store);
-    this.#fresh = new FreshQueue(this.#store, this.#salt);
+    this.#fresh = this.#newQueue(false);
     this.#identity = this.#stored("identity");
     this.#disabled = this.#stored("disabled");
     this.#shaped = this.#stored("shaped") ?? false;
+    this.#health = this.#readHealth();
   }
 
   /** Forgets what is in memory and reads the rows again: for when a write has failed. Nothing may be under way. */
   rebuild(): void {
     this.#ledger = new Ledger(this.#store);
-    this.#fresh = new FreshQueue(this.#store, this.#salt);
+    this.#fresh = this.#newQueue(this.isOrderedByUser);
     this.#retriesTaken.clear();
     this.#identity = this.#stored("identity");
     this.#disabled = this.#stored("disabled");
     this.#shaped = this.#stored("shaped") ?? false;
+    this.#health = this.#readHealth();
   }
 
   setBacklogLimit(maxBytes: number): void {
     this.#maxBacklogBytes = maxBytes;
+    this.#hasBacklogLimit = true;
+  }
+
+  /** Whether it is paused, and since when it fails. */
+  get health(): Health {
+    return this.#health;
+  }
+
+  /** Known before the first append where somebody pauses it. */
+  identify(identity: Identity): void {
+    if (this.#identity !== null) return;
+    this.#store.setState("identity", JSON.stringify(identity));
+    this.#identity = identity;
   }
 
   /** Whose outbox this is; null before the first append. */
@@ -140,6 +170,7 @@ export class Outbox {
       // Not by the seqs between: those in the lane's quarantine are in nobody's share.
       change.accepted += taken.count + taken.dropped + taken.filtered + taken.expired;
       change.emitted += taken.emitted;
+      if (append.replay === true) change.replayed += taken.count + taken.dropped + taken.filtered + taken.expired;
       change.filtered += taken.filtered;
       change.dropped += taken.dropped;
       change.expired += taken.expired;
@@ -158,15 +189,28 @@ export class Outbox {
     return { count: fresh + retrying, bytes: freshBytes + retryBytes };
   }
 
-  /** Fresh events that are not under way. */
-  waiting(): { count: number; bytes: number } {
-    const { count, bytes } = this.#fresh.claimed;
-    return { count: this.#ledger.held.fresh - count, bytes: this.#ledger.held.freshBytes - bytes };
-  }
-
   /** When the oldest fresh event that is not under way came in. */
   oldestWaitingAt(): number | null {
-    return this.waiting().count === 0 ? null : this.#fresh.oldestAt();
+    return this.#ledger.held.fresh === this.#fresh.claimed.count ? null : this.#fresh.oldestAt();
+  }
+
+  /** Whether each user's events are in an order of their own. */
+  get isOrderedByUser(): boolean {
+    return this.#users !== null;
+  }
+
+  /** Nothing may be under way. */
+  orderByUser(isOrderedByUser: boolean): void {
+    this.#fresh = this.#newQueue(isOrderedByUser);
+  }
+
+  /** The fresh events that a request could be made of now. */
+  next(limits: RequestLimits): Next {
+    const { retrying, retryBytes } = this.#ledger.held;
+    if (this.#users !== null && (retrying > HELD_BACK_MAX_COUNT || retryBytes > HELD_BACK_MAX_BYTES)) {
+      return { count: 0, bytes: 0, oldestAt: null, alone: false };
+    }
+    return this.#fresh.next(this.#cutLimits(limits));
   }
 
   /** The failed request that comes next, unless all are under way. In order: the one that failed first. */
@@ -174,14 +218,8 @@ export class Outbox {
     return this.#retryHead(inOrder ? "id" : "due");
   }
 
-  /** Whether what comes next is a request by itself, however few they are. */
-  nextIsAlone(limits: RequestLimits): boolean {
-    return this.#shaped && limits.shapedAlone === true && this.#fresh.nextIsShaped();
-  }
-
   takeFresh(limits: RequestLimits): Work | null {
-    const shapedAlone = this.#shaped && limits.shapedAlone === true;
-    const cut = this.#fresh.cut({ ...limits, shapedAlone });
+    const cut = this.#fresh.cut(this.#cutLimits(limits));
     return cut === null ? null : freshWork(cut, this.#shaped);
   }
 
@@ -227,6 +265,7 @@ export class Outbox {
     this.#commit((change) => {
       for (const work of works) this.#settleIn(change, work, DELIVERED, NO_RETRY);
     });
+    for (const work of works) this.#users?.release(usersDone(work.events, DELIVERED));
   }
 
   /** Lets go of dead letters beyond their limits, a bounded number; false when there are none (left). */
@@ -304,9 +343,23 @@ export class Outbox {
     };
   }
 
-  figures(): { emitted: number; attempts: number; lanes: Record<string, number>; pendingBytes: number } {
-    const { emitted, attempts } = this.#ledger.totals;
-    return { emitted, attempts, lanes: this.#store.lanes(), pendingBytes: this.pending().bytes };
+  figures() {
+    const { emitted, replayed, discarded, moved, attempts } = this.#ledger.totals;
+    return {
+      ...{ emitted, replayed, discarded, moved, attempts },
+      ...{ lanes: this.#store.lanes(), pendingBytes: this.pending().bytes, maxPendingBytes: this.#maxBacklogBytes },
+      ...{ paused: this.#health.paused, failingSince: this.#health.failingSince },
+    };
+  }
+
+  /** What the team is still to be told, oldest first. */
+  notices(limit: number): { id: number; body: string }[] {
+    return this.#store.notices(limit);
+  }
+
+  /** Those up to `through` have been told, or nobody wants to know. */
+  forgetNotices(through: number): void {
+    this.#store.deleteNotices(through);
   }
 
   /** What the rows hold, counted anew: equal to what is kept in memory, or the books are wrong. */
@@ -322,6 +375,7 @@ export class Outbox {
   setDisabled(disabled: Disabled | null): void {
     this.#store.setState("disabled", disabled === null ? null : JSON.stringify(disabled));
     this.#disabled = disabled;
+    if (disabled !== null) this.#health.disabled(disabled.reason);
   }
 
   /** Writes what came in; inside a transaction. */
@@ -341,7 +395,9 @@ export class Outbox {
   }
 
   #settle(work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
-    return this.#commit((change) => this.#settleIn(change, work, sent, policy));
+    const nextAt = this.#commit((change) => this.#settleIn(change, work, sent, policy));
+    this.#users?.release(usersDone(work.events, sent));
+    return nextAt;
   }
 
   #settleIn(change: Change, work: Work, sent: Sent, policy: RetryPolicy | null): number | null {
@@ -359,6 +415,26 @@ export class Outbox {
     const nextAt = settleWork(work, sent, deps, change);
     if (work.retryId !== null) this.#retriesTaken.delete(work.retryId);
     return nextAt;
+  }
+
+  #cutLimits(limits: RequestLimits): RequestLimits {
+    return { ...limits, shapedAlone: this.#shaped && limits.shapedAlone === true };
+  }
+
+  #newQueue(isOrderedByUser: boolean): EventQueue {
+    this.#users = isOrderedByUser ? new UserQueue(this.#store, this.#salt, this.#heldBack()) : null;
+    if (this.#users !== null) return this.#users;
+    return new FreshQueue(this.#store, this.#salt, () => {
+      const { fresh, freshBytes } = this.#ledger.held;
+      return { count: fresh, bytes: freshBytes };
+    });
+  }
+
+  /** The users of every failed request. */
+  *#heldBack(): Generator<string> {
+    for (const { id } of this.#store.retryHeads("id", this.#ledger.held.retryRows)) {
+      yield* new Set(usersOf(this.#store.retry(id).events));
+    }
   }
 
   #takeOlder(before: number): Work | null {
@@ -382,6 +458,15 @@ export class Outbox {
   }
 
   #commit<T>(body: (change: Change) => T): T {
-    return this.#ledger.commit(body);
+    const result = this.#ledger.commit(body);
+    const { dead, freshBytes, retryBytes } = this.#ledger.held;
+    const maxPendingBytes = this.#hasBacklogLimit ? this.#maxBacklogBytes : null;
+    this.#health.observe({ dead, pendingBytes: freshBytes + retryBytes, maxPendingBytes });
+    return result;
+  }
+
+  #readHealth(): Health {
+    const { clock, noticed = () => {} } = this.#deps;
+    return new Health({ clock, store: this.#store, noticed }, this.#ledger.held.dead);
   }
 }

@@ -4,7 +4,7 @@ import { logLine } from "../../../shared/log.ts";
 import type { DeadLetterQuery, DeadLetterSelection } from "../../../shared/outbox-api.ts";
 import type { ConsoleDeps } from "../deps.ts";
 import { askObject } from "../object-statuses.ts";
-import { type Call, check, destinationsOf, json, jsonBody, queryOf, teamOf } from "./request.ts";
+import { type Call, check, json, jsonBody, outboxOf, queryOf } from "./request.ts";
 
 /** A page that a person can still read, and that fits one RPC answer. */
 const PAGE_MAX_COUNT = 1_000;
@@ -63,20 +63,6 @@ export async function replayDeadLetters(call: Call, deps: ConsoleDeps): Promise<
     throw new AppError("script_not_run", 503, `${problem}. ${rest}: replay them later`);
   }
   return json({ team, destination, replayed });
-}
-
-async function outboxOf(call: Call, { store, objects }: ConsoleDeps, destination: string) {
-  const team = await teamOf(store, call);
-  const ids = await destinationsOf(store, team);
-  if (!ids.includes(destination)) {
-    throw new AppError(
-      "destination_unknown",
-      404,
-      `team ${team.team} has no destination "${destination}": it has ${ids.join(", ") || "none"}`,
-      { field: "destination" },
-    );
-  }
-  return { team: team.team, outbox: objects.outbox(team.team, destination) };
 }
 
 /** Absent fields left out, times in UTC: outboxes compare them as text. */

@@ -74,6 +74,11 @@ function destinationFamilies({ now, lanes, outboxes }: Observed): MetricFamily[]
       each((s) => ageS(now, s.oldestAt)),
     ),
     gauge(
+      "headwater_backlog_ratio",
+      "Share of a destination's backlog cap (backlog.max_bytes) that is taken; at 1 its events wait in the lanes.",
+      each((s) => s.pendingBytes / s.maxPendingBytes),
+    ),
+    gauge(
       "headwater_dead_letters",
       "Dead letters kept for a destination.",
       each((s) => s.book.dead),
@@ -87,6 +92,11 @@ function destinationFamilies({ now, lanes, outboxes }: Observed): MetricFamily[]
       "headwater_destination_disabled",
       "1 where nothing is sent until the destination's configuration changes.",
       each((s) => (s.disabled === null ? 0 : 1)),
+    ),
+    gauge(
+      "headwater_destination_paused",
+      "1 where nothing is sent until somebody resumes the destination.",
+      each((s) => (s.paused === null ? 0 : 1)),
     ),
     counter(
       "headwater_delivery_attempts_total",

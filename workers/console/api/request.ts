@@ -1,7 +1,10 @@
 import type { z } from "zod";
 import { pathText } from "../../../shared/config-error.ts";
 import { AppError, messageOf } from "../../../shared/errors.ts";
+import { NOTIFICATIONS } from "../../../shared/notifications.ts";
+import type { OutboxApi } from "../../../shared/outbox-api.ts";
 import type { ConfigStore, StoredTeam } from "../config-store.ts";
+import type { ConsoleDeps } from "../deps.ts";
 
 /** A request that a route has claimed. */
 export interface Call {
@@ -52,9 +55,28 @@ export async function teamOf(store: ConfigStore, call: Call): Promise<StoredTeam
   return team;
 }
 
+/** One destination's outbox. Throws a 404 where the team has no such destination. */
+export async function outboxOf(
+  call: Call,
+  { store, objects }: Pick<ConsoleDeps, "store" | "objects">,
+  destination: string,
+): Promise<{ team: string; outbox: OutboxApi }> {
+  const team = await teamOf(store, call);
+  const ids = [...(await destinationsOf(store, team)), NOTIFICATIONS];
+  if (!ids.includes(destination)) throw new UnknownDestination(team.team, destination, ids);
+  return { team: team.team, outbox: objects.outbox(team.team, destination) };
+}
+
+class UnknownDestination extends AppError {
+  constructor(team: string, destination: string, ids: readonly string[]) {
+    const detail = `team ${team} has no destination "${destination}": it has ${ids.filter((id) => id !== NOTIFICATIONS).join(", ") || "none"}`;
+    super("destination_unknown", 404, detail, { field: "destination" });
+  }
+}
+
 /** The team's destinations: those configured, in order, then removed ones whose outbox exists. */
 export async function destinationsOf(store: ConfigStore, team: StoredTeam): Promise<string[]> {
   const outboxes = await store.outboxes(team.team);
   const ids = [...team.config.destinations.map(({ id }) => id), ...outboxes.map(({ destination }) => destination)];
-  return [...new Set(ids)];
+  return [...new Set(ids)].filter((id) => id !== NOTIFICATIONS);
 }

@@ -4,6 +4,8 @@ import { z } from "zod";
 export interface CommonSettings {
   retry: z.infer<typeof retrySchema>;
   backlog: z.infer<typeof backlogSchema>;
+  rate_limit: z.infer<typeof rateLimitSchema>;
+  auto_pause: z.infer<typeof autoPauseSchema>;
 }
 
 const HOUR_MS = 3_600_000;
@@ -42,7 +44,31 @@ const backlogSchema = z
   })
   .prefault({});
 
-export const commonSettings = { retry: retrySchema, backlog: backlogSchema };
+const DAY_MS = 24 * HOUR_MS;
+
+const autoPauseSchema = z
+  .strictObject({
+    after_ms: z
+      .int()
+      .min(0)
+      .max(90 * DAY_MS)
+      // A long weekend without anybody who looks, and a working day more.
+      .default(5 * DAY_MS)
+      .describe("After so long without a success sending stops until somebody resumes it; 0: never"),
+  })
+  .prefault({});
+
+/** One in a hundred seconds, and more than one outbox sends. */
+const perSecond = z.number().min(0.01).max(100_000);
+
+const rateLimitSchema = z
+  .strictObject({
+    requests_per_second: perSecond.optional().describe("Requests in a second, on average; no more than that at once"),
+    events_per_second: perSecond.optional().describe("Events in a second, likewise; a request holds no more of them"),
+  })
+  .prefault({});
+
+export const commonSettings = { retry: retrySchema, backlog: backlogSchema, rate_limit: rateLimitSchema, auto_pause: autoPauseSchema };
 
 /** The attempt's time-out; a Durable Object's outbound request may take longer, but holds a slot meanwhile. */
 export const timeoutSetting = z.int().min(100).max(60_000).default(10_000).describe("How long one attempt may take");
