@@ -58,6 +58,12 @@ const APPEND_RETRY_MS = 50;
 /** Waits between tries of whatever is down: short at first, since a sandbox restarts within a second. */
 const TROUBLE_MIN_MS = 50;
 const TROUBLE_MAX_MS = 1_000;
+const TROUBLE_FACTOR = 1.5;
+/**
+ * What the sandbox has died of comes again after this: those who have waited for the new one go first, and the next death, if there is
+ * one, makes nobody wait twice. A restart takes a third of it.
+ */
+const AFTER_DEATH_MS = 1_000;
 /** Times that the sandbox may die of a bundle without a script to blame before the bundle is run with care. */
 const DEATHS_BEFORE_CARE = 3;
 
@@ -169,7 +175,7 @@ export class Pump {
       }
       if (trouble !== this.#trouble) this.#deps.log({ level: "error", message: trouble, backlog: this.#lane.backlog });
       this.#trouble = trouble;
-      await this.#deps.wait(Math.min(TROUBLE_MAX_MS, TROUBLE_MIN_MS * 2 ** failures));
+      await this.#deps.wait(Math.min(TROUBLE_MAX_MS, TROUBLE_MIN_MS * TROUBLE_FACTOR ** failures));
     }
   }
 
@@ -193,6 +199,7 @@ export class Pump {
       this.#blame(bundle, run.progress, batch);
       if (run.progress !== null) fail.push(run.progress);
       careful = true;
+      await this.#deps.wait(AFTER_DEATH_MS);
     }
   }
 

@@ -170,7 +170,8 @@ export class Chain {
     const shaper = this.#shapers.find((each) => each.destination === destination);
     if (shaper === undefined) throw new Error(`the bundle has no script of destination "${destination}"`);
     if (!skips.scripts.has(shaper.script.id)) await shaper.script.load();
-    for (let count = lines.length; !(await this.#shapeInputs(shaper, lines, count, skips)); ) count = this.#fewer(count);
+    for (let count = lines.length; !(await this.#shapeInputs(shaper, lines, count, skips)); )
+      count = this.#fewer(count);
     const { result, lines: own } = this.#answer(lines.length, [shaper]);
     return { result: { ...result, sources: [], matches: {} }, lines: own };
   }
@@ -360,7 +361,8 @@ export class Chain {
       if (this.#halt !== null && !halts.has(at)) halts.set(at, this.#halt);
       if (chars > this.#limits.outputChars) return null;
       const next = items[i + 1];
-      if (next !== undefined && next.at !== at && this.#slice.isRestDue && (await this.#slice.rest(next.at))) return null;
+      if (next !== undefined && next.at !== at && this.#slice.isRestDue && (await this.#slice.rest(next.at)))
+        return null;
     }
     this.#halt = null;
     return halts.size === 0 ? staged : staged.filter(({ at }) => !halts.has(at));

@@ -41,7 +41,9 @@ export function pinIntrinsics(scope: object): void {
     const { [name as keyof typeof scope]: value } = scope;
     // What scripts do to their console is heard by nobody else.
     if (isHolder(value) && value !== scope && name !== "console") pin(value);
+    // Some of them the global object only inherits.
     if (Object.hasOwn(scope, name)) pinName(scope, name);
+    else if (value !== undefined) Object.defineProperty(scope, name, { value });
   }
   Object.preventExtensions(Object.prototype);
 }
@@ -70,7 +72,11 @@ function keepPrototypes(kept: ReadonlySet<unknown>): void {
     },
   };
   const { set } = Object.getOwnPropertyDescriptor(setter, "__proto__") as PropertyDescriptor;
-  Object.defineProperty(Object.prototype, "__proto__", { ...accessor, set: set as (value: unknown) => void, configurable: false });
+  Object.defineProperty(Object.prototype, "__proto__", {
+    ...accessor,
+    set: set as (value: unknown) => void,
+    configurable: false,
+  });
 }
 
 /** `constructor` and `toString` are what old-style classes assign to their own prototypes: a pinned one would refuse that too. */

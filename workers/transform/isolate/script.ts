@@ -17,8 +17,8 @@ import { pairBatch } from "./pair-batch.ts";
 import { type ContextClass, contextClass } from "./script-context.ts";
 import { UseMeter } from "./script-use.ts";
 import { type Idle, settled } from "./settle.ts";
-import type { TimeSlice } from "./time-slice.ts";
 import { asShapedEvent, isShape } from "./shaped-event.ts";
+import type { TimeSlice } from "./time-slice.ts";
 
 const { parse, stringify } = JSON;
 const { isArray } = Array;
