@@ -9,6 +9,8 @@ interface Node {
   minimum?: number;
   maximum?: number;
   properties?: Record<string, Node>;
+  anyOf?: Node[];
+  oneOf?: Node[];
   required?: string[];
 }
 
@@ -38,6 +40,9 @@ function allowed(field: Node): string {
   if (field.const !== undefined) return `\`${JSON.stringify(field.const)}\``;
   if (field.enum !== undefined) return field.enum.map((value) => `\`${JSON.stringify(value)}\``).join(", ");
   if (field.type === "integer") return `${count(field.minimum)} to ${count(field.maximum)}`;
+  if (field.type === "number") return `${count(field.minimum)} to ${count(field.maximum)}`;
+  if (field.type === "array") return "list";
+  if (field.anyOf !== undefined || field.oneOf !== undefined) return "object";
   return field.type === "string" ? "text" : (field.type ?? "");
 }
 

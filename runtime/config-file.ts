@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import { items, parseConfig, scriptsIn, secretsIn } from "../shared/config.ts";
 import { ConfigError, type ConfigProblem } from "../shared/config-error.ts";
 import { messageOf } from "../shared/errors.ts";
-import { isObject } from "../shared/secret-fields.ts";
+import { setField } from "../shared/secret-fields.ts";
 import { destinationKinds } from "../workers/deliver/destinations/registry.ts";
 import { findJsonError } from "./json-error.ts";
 
@@ -91,16 +91,9 @@ function resolveSecrets(
     if (resolved === undefined || resolved === "") {
       problems.push({ path, message: `the environment variable ${name} is not set` });
     } else {
-      assign(holder, field, resolved);
+      setField(holder, field, resolved);
     }
   }
-}
-
-function assign(target: Record<string, unknown>, field: string, value: string): void {
-  const path = field.split(".");
-  let holder: unknown = target;
-  for (const key of path.slice(0, -1)) holder = isObject(holder) ? holder[key] : undefined;
-  if (isObject(holder)) holder[path.at(-1) as string] = value;
 }
 
 const REASONS: Record<string, string> = {

@@ -1,7 +1,8 @@
+import type { ArchiveReplay, DeadLetterReplay, ReplayStatus, ReplaysApi } from "./replay-api.ts";
 import type { Runs } from "./runs.ts";
 
 /** What an outbox answers over RPC. */
-export interface OutboxApi {
+export interface OutboxApi extends ReplaysApi {
   /**
    * Takes one destination's share of a lane's events. Idempotent: seqs at or below what the outbox has of that lane are skipped,
    * so a batch may come again, whole or with other borders. Resolves once the events are on disk.
@@ -10,10 +11,13 @@ export interface OutboxApi {
   status(): Promise<OutboxStatus>;
   deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
   /**
-   * Puts dead letters back to be sent, those that need it through the destination's script again; resolves with how many are none
-   * any more. `problem`: why those that it stopped at could not be run; they stay as they are.
+   * Starts a replay, and resolves with how far it is after at most `REPLAY_ANSWER_MS`. Dead letters of this outbox go back to be sent,
+   * here or in another outbox; those that need it through the destination's script again, and where that cannot be run they stay. An
+   * archive's events come to this outbox.
    */
-  replay(selection: DeadLetterSelection): Promise<{ replayed: number; problem?: string }>;
+  replay(request: DeadLetterReplay | ArchiveReplay): Promise<ReplayStatus>;
+  /** Ends dead letters: from now on they count as dropped. */
+  discard(selection: DeadLetterSelection): Promise<{ discarded: number }>;
   /** Stops sending until `resume`; appends go on. Survives restarts. */
   pause(pause: { team: string; destination: string; reason: string }): Promise<void>;
   /** Ends a pause, whoever began it, and a stop by the destination's own 410. */
@@ -21,6 +25,9 @@ export interface OutboxApi {
   /** Reads the configuration again and resumes the drain if there is work. */
   wake(): Promise<void>;
 }
+
+/** How long somebody who starts a replay waits for its end: most are over by then. */
+export const REPLAY_ANSWER_MS = 5_000;
 
 /** Why nothing is sent, by decision and not by configuration. */
 export interface Paused {
@@ -121,6 +128,8 @@ export interface DeadLetterSelection {
   /** Only events of this name. */
   event?: string;
   distinct_id?: string;
+  /** Only those whose reason contains this text, in any case. */
+  reason?: string;
   /** ISO 8601; died at or after, and before. */
   since?: string;
   until?: string;
@@ -131,6 +140,8 @@ export interface DeadLetterQuery extends DeadLetterSelection {
   limit?: number;
   /** Id of the last one of the page before. */
   after?: number;
+  /** True: `total` is left at 0, which a page after the first has no need of. */
+  uncounted?: boolean;
 }
 
 export interface DeadLetter {

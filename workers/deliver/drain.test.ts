@@ -1,7 +1,17 @@
 import { expect, test } from "vitest";
+import { encodeLines } from "../../shared/ndjson.ts";
 import type { Sent } from "./destinations/destination.ts";
 import { replayDeadLetters } from "./replay.ts";
-import { aDestination, anAppend, bookProblems, DELIVERED, FAILED, OutboxRig } from "./testing/outbox-rig.ts";
+import {
+  aDestination,
+  anAppend,
+  anEventLine,
+  bookProblems,
+  DELIVERED,
+  FAILED,
+  OutboxRig,
+  uuidsOf,
+} from "./testing/outbox-rig.ts";
 
 const ids = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `acme:0-${from + i}`);
 
@@ -273,4 +283,82 @@ test("replayed dead letters are pending again and keep their uuid (invariants 5 
   expect(rig.sent()).toEqual([ids(2, 3)]);
   expect(rig.requests[0]?.tokens).toEqual(["b", "b"]);
   expect(rig.outbox.book()).toMatchObject({ accepted: 3, delivered: 2, dead: 1, pending: 0 });
+});
+
+test("a rate limit spaces requests, counts as no failure and is shown; after a restart it begins with one request", async () => {
+  const rig = new OutboxRig(aDestination({ rate_limit: { requests_per_second: 2 }, batch: { max_events: 1 } }));
+  rig.append(anAppend(0, 6));
+  await rig.settled();
+  expect(rig.sent()).toHaveLength(1);
+  const { rateLimitedUntil, breaker, lastError } = rig.drain.condition();
+  expect([breaker, lastError]).toEqual(["closed", null]);
+  expect(Date.parse(rateLimitedUntil!)).toBe(rig.clock.now() + 500);
+  await rig.advance(1_000);
+  expect(rig.sent()).toHaveLength(3);
+  rig.crash();
+  await rig.settled();
+  expect(rig.sent()).toHaveLength(4);
+  await rig.advance(10_000);
+  expect(rig.outbox.book()).toMatchObject({ delivered: 6, pending: 0, dead: 0 });
+  expect(rig.drain.condition().rateLimitedUntil).toBeNull();
+});
+
+test("a limit of events makes requests of a second's worth at most", async () => {
+  const rig = new OutboxRig(aDestination({ rate_limit: { events_per_second: 10 }, batch: { max_events: 100 } }));
+  rig.append(anAppend(0, 40));
+  await rig.advance(2_000);
+  expect(rig.sent().map(({ length }) => length)).toEqual([10, 10, 10]);
+  await rig.advance(1_000);
+  expect(rig.outbox.book()).toMatchObject({ delivered: 40 });
+});
+
+test("under a rate limit failed requests and fresh events go in turns", async () => {
+  const limit = { rate_limit: { requests_per_second: 1 }, retry: { base_ms: 10, max_delay_ms: 10 } };
+  const rig = new OutboxRig(aDestination({ ...limit, batch: { max_events: 1 } }));
+  // Never so many failures in a row that the breaker opens.
+  rig.answer = ({ events }) => (/acme:0-[123]"/.test(new TextDecoder().decode(events)) ? FAILED : DELIVERED);
+  rig.append(anAppend(0, 20));
+  await rig.advance(60_000);
+  expect(rig.outbox.book()).toMatchObject({ delivered: 17, pending: 3 });
+});
+
+const users = (...uuids: string[]) => ({
+  events: encodeLines(uuids.map((uuid) => anEventLine(uuid, uuid[0]))),
+});
+
+test("ordered, a failed event holds back later ones of its user while others go on, and a dead one lets them go (invariant 3)", async () => {
+  const rig = new OutboxRig(aDestination({ ordered: true, concurrency: 3, batch: { max_events: 1 } }));
+  let answer: Sent = FAILED;
+  rig.answer = (work) => (uuidsOf(work)[0]?.startsWith("a") ? answer : DELIVERED);
+  rig.append(anAppend(0, 6, users("a1", "b1", "a2", "c1", "b2", "a3")));
+  await rig.settled();
+  expect(rig.sent().flat()).toEqual(["a1", "b1", "c1", "b2"]);
+  rig.crash();
+  await rig.settled();
+  expect(rig.sent().flat()).toEqual(["a1", "b1", "c1", "b2"]);
+  answer = { outcomes: { result: "dead", reason: "400", status: 400 } };
+  await rig.advance(1_000);
+  expect(rig.sent().flat().slice(4)).toEqual(["a1", "a2", "a3"]);
+  expect(rig.outbox.book()).toMatchObject({ delivered: 3, dead: 3, pending: 0 });
+  expect(bookProblems(rig.outbox)).toEqual([]);
+});
+
+test("a destination that becomes ordered waits for what is under way, and holds back who has failed before", async () => {
+  const rig = new OutboxRig(aDestination({ concurrency: 2, batch: { max_events: 1 } }));
+  const open: ((sent: Sent) => void)[] = [];
+  rig.answer = () => new Promise<Sent>((resolve) => open.push(resolve));
+  rig.append(anAppend(0, 5, users("a1", "b1", "a2", "b2", "c1")));
+  await rig.settled();
+  rig.config = aDestination({ ordered: true, concurrency: 2, batch: { max_events: 1 } }, "v2");
+  await rig.drain.load();
+  await rig.settled();
+  expect(rig.sent().flat()).toEqual(["a1", "b1"]);
+  rig.answer = () => DELIVERED;
+  open[0]?.(FAILED);
+  open[1]?.(DELIVERED);
+  await rig.settled();
+  expect(rig.sent().flat().slice(2)).toEqual(["b2", "c1"]);
+  await rig.advance(1_000);
+  expect(rig.sent().flat().slice(4)).toEqual(["a1", "a2"]);
+  expect(rig.outbox.book()).toMatchObject({ delivered: 5 });
 });

@@ -1,6 +1,6 @@
 import { NOTIFICATIONS } from "../../shared/notifications.ts";
-import type { SnapshotReader } from "../../shared/snapshot.ts";
 import { isFieldOf, setField, valueAt } from "../../shared/secret-fields.ts";
+import type { SnapshotReader } from "../../shared/snapshot.ts";
 import { textToBase64 } from "./base64.ts";
 import type { CommonSettings } from "./destinations/common-settings.ts";
 import type { DestinationKind } from "./destinations/destination.ts";

@@ -10,10 +10,12 @@ import { aDestination, anEventLine, bookProblems, DELIVERED, OutboxRig, uuidsOf 
 /**
  * Random histories of an outbox: appends with overlapping borders, answers of every kind, answers that never come, crashes at any
  * point, time passing, replays, a script of the destination's that shapes, fails and is mended. After every step the books balance and agree with the rows; what has been booked as delivered is
- * never sent again; an ordered destination never gets an event while an earlier one is pending; in the end nothing is missing.
+ * never sent again; an ordered destination never gets an event while an earlier one of the same user is pending; in the end nothing is missing.
  */
-const EVERY_ANSWER = ["ok", "fail", "throttle", "partial", "dead", "hang", "disable"] as const;
+const EVERY_ANSWER = ["ok", "fail", "throttle", "partial", "dead", "hang", "late", "disable"] as const;
 type AnswerKind = (typeof EVERY_ANSWER)[number];
+/** Longer than a step of time, shorter than most. */
+const LATE_MS = 300;
 const EVERY_FATE = ["line", "line", "line", "two", "shaped", "failed", "dropped", "filtered", "expired"] as const;
 type Fate = (typeof EVERY_FATE)[number];
 /** What the destination's script does on a replay. */
@@ -104,6 +106,7 @@ class Model {
       const uuids = uuidsOf(work);
       for (const uuid of uuids) if (this.#delivered.has(uuid)) this.#found.push(`${uuid} was sent after its delivery`);
       if (this.#ordered) this.#checkOrder(uuids);
+      if (this.#kind === "late") return this.#late(uuids);
       const sent = this.#answer(uuids);
       if (sent === null) return new Promise<Sent>(() => {});
       const all = Array.isArray(sent.outcomes) ? sent.outcomes : uuids.map(() => sent.outcomes as Outcome);
@@ -227,14 +230,27 @@ class Model {
     return { ran, share: { ...share, count: lines.length }, lines: encodeLines(lines) };
   }
 
+  /** Nothing is sent before an earlier event of its user has come to its end. What is replayed has lost its place. */
   #checkOrder(uuids: string[]): void {
-    const first = this.#events.indexOf(uuids.find((uuid) => !this.#replayed.has(uuid)) ?? "");
     const dead = this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters.map(({ uuid }) => uuid);
-    const earlier = this.#events.slice(0, Math.max(0, first));
-    const held = earlier.find(
-      (uuid) => !this.#delivered.has(uuid) && !dead.includes(uuid) && !this.#replayed.has(uuid),
-    );
-    if (held !== undefined) this.#found.push(`${uuids[0]} was sent before ${held}`);
+    const passed = new Set([...this.#delivered, ...dead, ...this.#replayed]);
+    for (const uuid of uuids) {
+      if (this.#replayed.has(uuid)) continue;
+      const earlier = this.#events.slice(0, Math.max(0, this.#events.indexOf(uuid)));
+      const held = earlier.find((other) => userOf(other) === userOf(uuid) && !passed.has(other));
+      if (held !== undefined) this.#found.push(`${uuid} was sent before ${held}`);
+      passed.add(uuid);
+    }
+  }
+
+  /** Delivered after a while, unless the outbox crashes before. */
+  #late(uuids: string[]): Promise<Sent> {
+    return new Promise((resolve) => {
+      this.#rig.timers.after(LATE_MS, () => {
+        for (const uuid of uuids) this.#delivered.add(uuid);
+        resolve(DELIVERED);
+      });
+    });
   }
 
   #answer(uuids: string[]): Sent | null {
@@ -249,13 +265,19 @@ class Model {
       },
       dead: { outcomes: dead },
       hang: null,
+      late: null,
       disable: { outcomes: { result: "disable", reason: "410", status: 410 } },
     };
     return answers[this.#kind];
   }
 }
 
+/** Of three, by the seq in its uuid. */
+function userOf(uuid: string): string {
+  return `user-${Number.parseInt(uuid.slice(2), 10) % 3}`;
+}
+
 function lineOf({ uuid, fate }: { uuid: string; fate: Fate }): string {
-  const line = anEventLine(uuid);
+  const line = anEventLine(uuid, userOf(uuid));
   return fate === "shaped" ? `${line.slice(0, -1)},"$request":{"body":"b"}}` : line;
 }

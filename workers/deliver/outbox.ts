@@ -61,6 +61,8 @@ const DEFAULT_OUTBOX_LIMITS: OutboxLimits = {
 const FULL_RETRY_MS = 2_000;
 /** Dead letters that one step moves: short enough not to hold up an append. */
 const STEP_COUNT = 500;
+/** Those that one step discards, whose bodies nobody reads. */
+const DISCARD_COUNT = 2_000;
 
 /** With more than this in failed requests an outbox that is ordered by user sends nothing but these: all users wait for them. */
 const HELD_BACK_MAX_COUNT = 20_000;
@@ -302,13 +304,21 @@ export class Outbox {
    * Dead letters of (after, through] that can be sent again, a bounded number, all of them unshaped or none; those too large to have
    * been kept are left out.
    */
-  replayable(selection: DeadLetterSelection, after: number, through: number): Replayable[] {
-    const limits = { maxEvents: STEP_COUNT, maxBytes: this.#limits.maxChunkBytes };
+  replayable(selection: DeadLetterSelection, after: number, through: number, maxEvents: number): Replayable[] {
+    const limits = { maxEvents, maxBytes: this.#limits.maxChunkBytes };
     return this.#deadLetters.replayable(selection, { after, through }, limits);
   }
 
-  /** Makes of dead letters what they become, pending with a new age. Returns how many are none any more; null where there is no room. */
-  revive(letters: readonly Replayable[], made: Reshaped): number | null {
+  /** How many dead letters these are. */
+  countDeadLetters(selection: DeadLetterSelection): number {
+    return this.#deadLetters.count(selection);
+  }
+
+  /**
+   * Makes of dead letters what they become, pending with a new age. Returns how many are none any more; null where there is no room.
+   * `also` is written in the same transaction, and is told the same number.
+   */
+  revive(letters: readonly Replayable[], made: Reshaped, also: (revived: number) => void): number | null {
     const revival = revivalOf(letters, made, this.#deadLetters.present(letters.map(({ id }) => id)));
     const { bytes, revived, failed, dropped, emitted } = revival;
     if (this.pending().count > 0 && this.pending().bytes + bytes > this.#maxBacklogBytes) return null;
@@ -323,11 +333,53 @@ export class Outbox {
       change.accepted += emitted;
       change.emitted += emitted;
       change.dropped += dropped;
+      also(revived.length);
       return this.#insert({ ...revival, dead: new Map() }, change);
     });
     this.#shaped = shaped;
     for (const chunk of chunks) this.#fresh.offer(chunk);
     return revived.length;
+  }
+
+  /** Another outbox has taken these. Returns how many were still here; `also` is written in the same transaction, and is told too. */
+  movedAway(letters: readonly Replayable[], also: (moved: number) => void): number {
+    const present = this.#deadLetters.present(letters.map(({ id }) => id));
+    const gone = letters.filter(({ id }) => present.has(id));
+    this.#commit((change) => {
+      this.#endDeadLetters(gone, change);
+      change.moved += gone.length;
+      also(gone.length);
+    });
+    return gone.length;
+  }
+
+  /** Ends selected dead letters of (after, through], a bounded number. Null: there are none. */
+  discard(
+    selection: DeadLetterSelection,
+    after: number,
+    through: number,
+  ): { discarded: number; through: number } | null {
+    const gone = this.#deadLetters.weights(selection, { after, through }, DISCARD_COUNT);
+    const last = gone.at(-1);
+    if (last === undefined) return null;
+    this.#commit((change) => {
+      this.#endDeadLetters(gone, change);
+      change.discarded += gone.length;
+    });
+    return { discarded: gone.length, through: last.id };
+  }
+
+  /** Whether lines may be requests that the destination's script has shaped. */
+  get isShaped(): boolean {
+    return this.#shaped;
+  }
+
+  /** By hand, one way or the other: they count as dropped. */
+  #endDeadLetters(gone: readonly { id: number; bytes: number }[], change: Change): void {
+    this.#deadLetters.delete(gone.map(({ id }) => id));
+    change.dead -= gone.length;
+    change.deadBytes -= gone.reduce((sum, { bytes }) => sum + bytes, 0);
+    change.dropped += gone.length;
   }
 
   book(): Book {

@@ -4,7 +4,7 @@ import { appendRun, expandRuns } from "../../shared/runs.ts";
 import type { DeadLetterStore } from "./dead-letter-store.ts";
 import { namesOf } from "./dead-letters.ts";
 import type { Answer, Outcome, Sent } from "./destinations/destination.ts";
-import type { Cut } from "./fresh-queue.ts";
+import type { Cut } from "./event-queue.ts";
 import type { Change } from "./ledger.ts";
 import type { LastAnswer, OutboxStore, Retry } from "./outbox-store.ts";
 import { nextRetry, type RetryPolicy } from "./retry.ts";

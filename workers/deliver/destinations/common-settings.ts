@@ -68,7 +68,12 @@ const rateLimitSchema = z
   })
   .prefault({});
 
-export const commonSettings = { retry: retrySchema, backlog: backlogSchema, rate_limit: rateLimitSchema, auto_pause: autoPauseSchema };
+export const commonSettings = {
+  retry: retrySchema,
+  backlog: backlogSchema,
+  rate_limit: rateLimitSchema,
+  auto_pause: autoPauseSchema,
+};
 
 /** The attempt's time-out; a Durable Object's outbound request may take longer, but holds a slot meanwhile. */
 export const timeoutSetting = z.int().min(100).max(60_000).default(10_000).describe("How long one attempt may take");

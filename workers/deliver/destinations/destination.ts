@@ -1,5 +1,6 @@
 import type { ZodType } from "zod";
 import type { Clock } from "../../../shared/clock.ts";
+import type { Kept } from "../kept.ts";
 import type { CommonSettings } from "./common-settings.ts";
 
 /**
@@ -15,8 +16,11 @@ export interface DestinationKind<Settings extends CommonSettings = CommonSetting
   readonly settings: ZodType<Settings>;
   /** Paths of secret fields inside the settings, such as "signing_secret" or "auth.password". Their values are strings. */
   readonly secrets: readonly string[];
-  /** True: one request at a time, and a failed one holds back those behind it. */
-  ordered(settings: Settings): boolean;
+  /**
+   * True: one request at a time, and a failed one holds back those behind it. "user": the same for the events of each user
+   * (distinct_id), while those of others go on.
+   */
+  ordered(settings: Settings): boolean | "user";
   limits(settings: Settings): RequestLimits;
   /** Sends one request. Never throws for an answer, an abort or a network error; what it throws is a bug. */
   send(request: OutboundRequest, settings: Settings, deps: SendDeps): Promise<Sent>;
@@ -56,8 +60,27 @@ export interface SendDeps {
   fetch: typeof fetch;
   /** Aborts when the attempt's time is over. */
   signal: AbortSignal;
+  /** A TCP connection, which leaves through the same door. */
+  connect: Connect;
+  /** Keeps a connection between the sends of a destination. */
+  kept: Kept;
   /** Writes a line for a person to read (kind `terminal`). */
   print: (line: string) => void;
+}
+
+/** As `connect` of cloudflare:sockets. The socket may fail later: `opened` says. */
+export type Connect = (
+  address: { hostname: string; port: number },
+  options: { secureTransport: "on" | "off"; allowHalfOpen: boolean },
+) => TcpSocket;
+
+export interface TcpSocket {
+  readable: ReadableStream<Uint8Array>;
+  writable: WritableStream<Uint8Array>;
+  /** Rejects where the connection, or TLS, does not come about. */
+  opened: Promise<unknown>;
+  closed: Promise<void>;
+  close(): Promise<void>;
 }
 
 export interface Sent {

@@ -1,7 +1,8 @@
 import type { ShapedEvent } from "../../../shared/sandbox-api.ts";
 import { bodyText, withoutRequest } from "../shaped-event.ts";
 import { HEADER_NAME, HEADER_VALUE } from "./header-rules.ts";
-import type { WebhookRequest, WebhookSettings } from "./webhook.ts";
+import type { WebhookRequest } from "./webhook.ts";
+import type { WebhookSettings } from "./webhook-settings.ts";
 
 /**
  * A request that the destination's script shaped. What it left out is as the settings have it. The script cannot set what ties the

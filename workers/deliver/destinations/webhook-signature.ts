@@ -26,18 +26,30 @@ export function signingSecretProblem(secret: string): string | null {
 export interface SignatureHeaders extends Record<string, string> {
   "webhook-id": string;
   "webhook-timestamp": string;
-  "webhook-signature": string;
 }
 
-/** `now` in milliseconds; the header carries seconds. */
-export async function sign(secret: string, id: string, now: number, body: Uint8Array): Promise<SignatureHeaders> {
+/**
+ * The headers of a request: one signature of each secret, apart by spaces, so that a receiver with any one of them can verify it; none
+ * without a secret. `now` in milliseconds; the header carries seconds.
+ */
+export async function sign(
+  secrets: readonly string[],
+  id: string,
+  now: number,
+  body: Uint8Array,
+): Promise<SignatureHeaders> {
   const timestamp = String(Math.floor(now / 1_000));
+  const stamp = { "webhook-id": id, "webhook-timestamp": timestamp };
+  if (secrets.length === 0) return stamp;
   const head = new TextEncoder().encode(`${id}.${timestamp}.`);
   const content = new Uint8Array(head.length + body.length);
   content.set(head);
   content.set(body, head.length);
-  const mac = new Uint8Array(await crypto.subtle.sign("HMAC", await importedKey(secret), content));
-  return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": `${VERSION},${toBase64(mac)}` };
+  const macs = await Promise.all(
+    secrets.map(async (secret) => crypto.subtle.sign("HMAC", await importedKey(secret), content)),
+  );
+  const signatures = macs.map((mac) => `${VERSION},${toBase64(new Uint8Array(mac))}`);
+  return { ...stamp, "webhook-signature": signatures.join(" ") };
 }
 
 function signingKey(secret: string): Uint8Array<ArrayBuffer> {
@@ -45,13 +57,18 @@ function signingKey(secret: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(secret) as Uint8Array<ArrayBuffer>;
 }
 
-/** The last key imported: an outbox signs everything with the same one. */
-let last: { secret: string; key: Promise<CryptoKey> } | null = null;
+/** Keys that were imported, by secret: every outbox signs everything with the same few. */
+const keys = new Map<string, Promise<CryptoKey>>();
+/** Many times what one process has in use; beyond it the oldest goes. */
+const KEYS_MAX_COUNT = 256;
 
 function importedKey(secret: string): Promise<CryptoKey> {
-  if (last?.secret !== secret) {
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    last = { secret, key: crypto.subtle.importKey("raw", signingKey(secret), algorithm, false, ["sign"]) };
+  let key = keys.get(secret);
+  if (key === undefined) {
+    const [oldest] = keys.keys();
+    if (keys.size >= KEYS_MAX_COUNT && oldest !== undefined) keys.delete(oldest);
+    key = crypto.subtle.importKey("raw", signingKey(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    keys.set(secret, key);
   }
-  return last.key;
+  return key;
 }

@@ -1,4 +1,6 @@
+import { gunzipSync } from "node:zlib";
 import { Webhook } from "standardwebhooks";
+import { Webhook as SvixWebhook } from "svix";
 import { expect, test } from "vitest";
 import { anEvent } from "../../../shared/testing/builders.ts";
 import { aRequest, aShapedLine, aSink, CLOCK, deliver, runDestinationTests } from "./conformance.ts";
@@ -20,7 +22,7 @@ runDestinationTests({
 
 test("the signature is the specification's own example", async () => {
   const body = new TextEncoder().encode('{"test": 2432232314}');
-  expect(await sign(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330_000, body)).toEqual({
+  expect(await sign([SECRET], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330_000, body)).toEqual({
     "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
     "webhook-timestamp": "1614265330",
     "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
@@ -40,6 +42,36 @@ test.each([
   expect(verified).toEqual(JSON.parse(body));
   expect(() => new Webhook(secret, options).verify(`${body} `, headers as Record<string, string>)).toThrow();
 });
+
+const OLD_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+test.each(["none", "gzip"])(
+  "while secrets are rotated, the public verifiers accept the new and the old one, compression %s",
+  async (compression) => {
+    CLOCK.advance(Date.now() - CLOCK.now());
+    const bodies: Buffer[] = [];
+    const sink = await aSink(({ raw }) => {
+      bodies.push(raw);
+      return {};
+    });
+    const secrets = { "signing_secrets.0": SECRET, "signing_secrets.1": OLD_SECRET };
+    expect(await deliver("webhook", { url: sink.url, compression, signing_secrets: [] }, secrets)).toContainEqual({
+      result: "delivered",
+    });
+    const headers = sink.received[0]?.headers as Record<string, string>;
+    expect(headers["content-encoding"]).toBe(compression === "gzip" ? "gzip" : undefined);
+    const [raw] = bodies as [Buffer];
+    const body = (compression === "gzip" ? gunzipSync(raw) : raw).toString();
+    expect(JSON.parse(body)).toHaveLength(3);
+    for (const secret of [SECRET, OLD_SECRET]) {
+      expect(new Webhook(secret).verify(body, headers)).toEqual(JSON.parse(body));
+      expect(() => new SvixWebhook(secret).verify(body, headers)).not.toThrow();
+      expect(() => new SvixWebhook(secret).verify(`${body} `, headers)).toThrow();
+    }
+    const other = "whsec_dGhlIGtleSBvZiBzb21lYm9keSBlbHNlLCBub3Qgb3Vycw==";
+    expect(() => new Webhook(other).verify(body, headers)).toThrow();
+  },
+);
 
 test("a batch is a JSON array of the events under the request's id, with static headers and authorization", async () => {
   const sink = await aSink(() => ({}));
@@ -69,6 +101,100 @@ test.each([
 });
 
 test.each([
+  [undefined, 1, "application/json", JSON.stringify(anEvent())],
+  [undefined, 2, "application/json", `[${JSON.stringify(anEvent())}]`],
+  ["array", 1, "application/json", `[${JSON.stringify(anEvent())}]`],
+  ["event", 1, "application/json", JSON.stringify(anEvent())],
+  ["ndjson", 2, "application/x-ndjson", `${JSON.stringify(anEvent())}\n`],
+])("format %s with %i events a request has the type %s and the body %s", async (format, maxEvents, type, body) => {
+  const sink = await aSink(() => ({}));
+  const settings = { url: sink.url, batch: { max_events: maxEvents }, ...(format === undefined ? {} : { format }) };
+  await deliver("webhook", settings, {}, aRequest({}, [JSON.stringify(anEvent())]));
+  expect(sink.received[0]).toMatchObject({ body, headers: { "content-type": type } });
+});
+
+test("as a form an event is flattened, its fields' names in brackets", async () => {
+  const sink = await aSink(() => ({}));
+  const line = JSON.stringify({
+    event: "a&b",
+    properties: { plan: "prö", list: [1, { x: true }], none: null, empty: {} },
+  });
+  await deliver("webhook", { url: sink.url, format: "form", batch: { max_events: 1 } }, {}, aRequest({}, [line]));
+  expect(sink.received[0]?.headers["content-type"]).toBe("application/x-www-form-urlencoded");
+  expect([...new URLSearchParams(sink.received[0]?.body)]).toEqual([
+    ["event", "a&b"],
+    ["properties[plan]", "prö"],
+    ["properties[list][0]", "1"],
+    ["properties[list][1][x]", "true"],
+    ["properties[none]", ""],
+  ]);
+});
+
+test("names in braces stand for what the event has, encoded in the url and, where they have to be, in headers", async () => {
+  const sink = await aSink(() => ({}));
+  const settings = {
+    url: `${sink.url}/{team}/users/{distinct_id}?e={event}&t={token}#{uuid}`,
+    headers: { "x-user": "{distinct_id}", "x-event": "{team}:{event}" },
+    batch: { max_events: 1 },
+  };
+  const line = JSON.stringify(anEvent({ distinct_id: "a/b?c#d é", event: "$pageview" }));
+  await deliver("webhook", settings, {}, aRequest({}, [line]));
+  expect(sink.received[0]?.path).toBe("/acme/users/a%2Fb%3Fc%23d%20%C3%A9?e=%24pageview&t=phc_acme");
+  expect(sink.received[0]?.headers).toMatchObject({
+    "x-user": "a%2Fb%3Fc%23d%20%C3%A9",
+    "x-event": "acme:$pageview",
+  });
+});
+
+test.each([".", "..", "%2e%2E"])(
+  "a value %s that would lead the url elsewhere is encoded, or a dead letter",
+  async (id) => {
+    const sink = await aSink(() => ({}));
+    const settings = { url: `${sink.url}/users/{distinct_id}/events`, batch: { max_events: 1 } };
+    const [outcome] = await deliver(
+      "webhook",
+      settings,
+      {},
+      aRequest({}, [JSON.stringify(anEvent({ distinct_id: id }))]),
+    );
+    expect(sink.received.map(({ path }) => path)).toEqual(id.startsWith("%") ? ["/users/%252e%252E/events"] : []);
+    expect(outcome?.result).toBe(id.startsWith("%") ? "delivered" : "dead");
+  },
+);
+
+test.each([
+  [
+    { type: "basic", username: "me" },
+    { "auth.password": "pä:ss" },
+    `Basic ${Buffer.from("me:pä:ss").toString("base64")}`,
+  ],
+  [{ type: "bearer" }, { "auth.token": "hush-hush" }, "Bearer hush-hush"],
+])(
+  "auth %j is the Authorization header, and in no answer that is kept (invariant 8)",
+  async (auth, secrets, header) => {
+    const sink = await aSink(({ headers }) => ({ status: 400, body: String(headers.authorization) }));
+    const [outcome] = await deliver("webhook", { url: sink.url, auth }, secrets as Record<string, string>);
+    expect(sink.received[0]?.headers.authorization).toBe(header);
+    expect(outcome).toMatchObject({ result: "dead", response: expect.stringMatching(/^(Basic|Bearer) \[secret\]$/) });
+  },
+);
+
+test.each([
+  [{ url: "https://{team}.a.test/" }, "url"],
+  [{ url: "https://a.test:{team}/" }, "url"],
+  [{ url: "https://a.test/{user}" }, "url"],
+  [{ url: "https://a.test/{event}" }, "url"],
+  [{ url: "https://a.test", headers: { a: "{token}" } }, "headers"],
+  [{ url: "https://a.test", headers: { a: "{nobody}" } }, "headers"],
+  [{ url: "https://a.test", format: "form" }, "format"],
+  [{ url: "https://a.test", format: "event", batch: { max_events: 2 } }, "format"],
+  [{ url: "https://a.test", authorization: "x", auth: { type: "bearer", token: "y" } }, "authorization"],
+  [{ url: "https://a.test", auth: { type: "basic", username: "a:b", password: "y" } }, "auth"],
+  [{ url: "https://a.test", auth: { type: "bearer", token: "line\nbreak" } }, "auth"],
+  [{ url: "https://a.test", signing_secret: "a", signing_secrets: ["b"] }, "signing_secret"],
+  [{ url: "https://a.test", signing_secrets: [] }, "signing_secrets"],
+  [{ url: "https://a.test", signing_secrets: ["a", "whsec_???"] }, "signing_secrets"],
+  [{ url: "https://a.test", rate_limit: { requests_per_second: 0 } }, "rate_limit"],
   [{ url: "ftp://a.test" }, "url"],
   [{ url: "https://me:pw@a.test" }, "url"],
   [{ url: "https://a.test", headers: { "Webhook-Id": "1" } }, "headers"],

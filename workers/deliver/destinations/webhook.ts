@@ -1,63 +1,18 @@
-import { z } from "zod";
-import { linesToJsonArray } from "../../../shared/ndjson.ts";
+import { textToBase64 } from "../base64.ts";
 import { shapedEvent } from "../shaped-event.ts";
-import { commonSettings, timeoutSetting, urlSetting } from "./common-settings.ts";
 import type { DestinationKind, OutboundRequest, Outcome, SendDeps, Sent } from "./destination.ts";
-import { HEADER_NAME, HEADER_VALUE } from "./header-rules.ts";
 import { failure, noAnswer, readStart } from "./http-answer.ts";
+import { bodyOf, CONTENT_TYPES, gzip } from "./webhook-body.ts";
+import { formatOf, signingSecretsOf, type WebhookSettings, webhookSettings } from "./webhook-settings.ts";
 import { shapedWebhook } from "./webhook-shaped.ts";
-import { sign, signingSecretProblem } from "./webhook-signature.ts";
-
-/** Written by us, or by HTTP itself; a static header of the same name would break the request or its signature. */
-const RESERVED_HEADERS =
-  /^(webhook-(id|timestamp|signature)|content-(type|length|encoding)|host|connection|transfer-encoding|authorization)$/i;
-
-const headersSchema = z.record(
-  z
-    .string()
-    .regex(HEADER_NAME, "must be a header name")
-    .refine((name) => !RESERVED_HEADERS.test(name), "is a header that Headwater sets itself"),
-  z.string().regex(HEADER_VALUE, "must be printable ASCII"),
-);
-
-const settings = z.strictObject({
-  url: urlSetting.describe("Where events are sent"),
-  method: z.enum(["POST", "PUT", "PATCH"]).default("POST").describe("HTTP method of every request"),
-  headers: headersSchema.default({}).describe("Sent with every request; not secret"),
-  authorization: z
-    .string()
-    .regex(HEADER_VALUE, "must be printable ASCII")
-    .optional()
-    .describe("Value of the Authorization header; secret"),
-  signing_secret: z
-    .string()
-    .superRefine((secret, ctx) => {
-      const problem = signingSecretProblem(secret);
-      if (problem !== null) ctx.addIssue({ code: "custom", message: problem });
-    })
-    .optional()
-    .describe("Key of the Standard Webhooks signature: whsec_… or any text"),
-  batch: z
-    .strictObject({
-      max_events: z.int().min(1).max(1_000).default(100).describe("1: the event object itself; else a JSON array"),
-      max_bytes: z.int().min(1_000).max(1_000_000).default(1_000_000).describe("Bytes of events in one request"),
-      max_wait_ms: z.int().min(0).max(60_000).default(1_000).describe("How long a request may wait to be filled"),
-    })
-    .prefault({}),
-  // Six connections may wait for an answer in one Durable Object; two are left for the database and the configuration.
-  concurrency: z.int().min(1).max(6).default(4).describe("Requests under way at once"),
-  ordered: z.boolean().default(false).describe("One request at a time; a failed one holds back those behind it"),
-  timeout_ms: timeoutSetting,
-  ...commonSettings,
-});
-
-export type WebhookSettings = z.infer<typeof settings>;
+import { sign } from "./webhook-signature.ts";
+import { isPerEvent, renderHeader, renderUrl, type TemplateValues } from "./webhook-template.ts";
 
 export const webhook: DestinationKind<WebhookSettings> = {
   kind: "webhook",
-  settings,
-  secrets: ["signing_secret", "authorization"],
-  ordered: ({ ordered }) => ordered,
+  settings: webhookSettings,
+  secrets: ["signing_secret", "signing_secrets.*", "authorization", "auth.password", "auth.token"],
+  ordered: ({ ordered }) => (ordered ? "user" : false),
   limits: ({ batch, concurrency, timeout_ms }) => ({
     maxEvents: batch.max_events,
     maxBytes: batch.max_bytes,
@@ -70,7 +25,7 @@ export const webhook: DestinationKind<WebhookSettings> = {
   send,
 };
 
-/** What goes over the wire, less what is signed and timed. */
+/** What goes over the wire, less what is signed, timed and compressed. */
 export interface WebhookRequest {
   /** The `webhook-id`. */
   id: string;
@@ -81,8 +36,10 @@ export interface WebhookRequest {
 
 async function send(request: OutboundRequest, config: WebhookSettings, deps: SendDeps): Promise<Sent> {
   const shaped = request.shaped === true && request.count === 1 ? shapedEvent(decoder.decode(request.events)) : null;
-  if (shaped === null) return { outcomes: await post(plainRequest(request, config), config, deps) };
-  const made = shapedWebhook(shaped, config, request.id);
+  const rendered = renderedSettings(request, config);
+  if ("problem" in rendered) return { outcomes: { result: "dead", reason: rendered.problem } };
+  if (shaped === null) return { outcomes: await post(plainRequest(request, rendered), config, deps) };
+  const made = shapedWebhook(shaped, rendered, request.id);
   if ("problem" in made) return { outcomes: { result: "dead", reason: made.problem } };
   const outcome = await post(made, config, deps);
   // The script's own address is gone, which says nothing of the destination's.
@@ -93,15 +50,41 @@ async function send(request: OutboundRequest, config: WebhookSettings, deps: Sen
 
 const decoder = new TextDecoder();
 
+/** The settings with this request's values in the place of names in braces, and `authorization` made of `auth`. */
+function renderedSettings(request: OutboundRequest, config: WebhookSettings): WebhookSettings | { problem: string } {
+  const authorization = authorizationOf(config);
+  const values = templateValues(request, config);
+  const url = renderUrl(config.url, values);
+  if (url === null) return { problem: "the event's values would lead the url to another path: it was sent to nobody" };
+  const headers = Object.fromEntries(
+    Object.entries(config.headers).map(([name, value]) => [name, renderHeader(value, values)]),
+  );
+  return { ...config, url, headers, authorization };
+}
+
+/** Those of the request's one event are read only where a template asks for them. */
+function templateValues(request: OutboundRequest, config: WebhookSettings): TemplateValues {
+  const given = { team: request.team, token: request.tokens[0] ?? "", event: "", distinct_id: "", uuid: "" };
+  if (![config.url, ...Object.values(config.headers)].some(isPerEvent)) return given;
+  const event = JSON.parse(decoder.decode(request.events)) as Record<string, unknown> | null;
+  const text = (name: string) => (typeof event?.[name] === "string" ? event[name] : "");
+  return { ...given, event: text("event"), distinct_id: text("distinct_id"), uuid: text("uuid") };
+}
+
+function authorizationOf({ auth, authorization }: WebhookSettings): string | undefined {
+  if (auth === undefined) return authorization;
+  return auth.type === "bearer" ? `Bearer ${auth.token}` : `Basic ${textToBase64(`${auth.username}:${auth.password}`)}`;
+}
+
 function plainRequest(request: OutboundRequest, config: WebhookSettings): WebhookRequest {
-  const single = config.batch.max_events === 1;
-  const headers: Record<string, string> = { ...config.headers, "content-type": "application/json" };
+  const format = formatOf(config);
+  const headers: Record<string, string> = { ...config.headers, "content-type": CONTENT_TYPES[format] };
   if (config.authorization !== undefined) headers.authorization = config.authorization;
   return {
-    id: single ? eventUuid(request) : request.id,
+    id: config.batch.max_events === 1 ? eventUuid(request) : request.id,
     url: config.url,
     headers,
-    body: single ? request.events : linesToJsonArray(request.events),
+    body: bodyOf(format, request.events),
   };
 }
 
@@ -109,13 +92,14 @@ async function post(request: WebhookRequest, config: WebhookSettings, deps: Send
   const { host } = new URL(request.url);
   const now = deps.clock.now();
   const { id, body } = request;
-  const stamp = { "webhook-id": id, "webhook-timestamp": String(Math.floor(now / 1_000)) };
-  const signature = config.signing_secret === undefined ? {} : await sign(config.signing_secret, id, now, body);
+  const isGzip = config.compression === "gzip";
+  // Over the text: a receiver whose server unpacks requests sees nothing else, and any other one can unpack it.
+  const signed = await sign(signingSecretsOf(config), id, now, body);
   try {
     const response = await deps.fetch(request.url, {
       method: config.method,
-      headers: { ...request.headers, ...stamp, ...signature },
-      body: body as Uint8Array<ArrayBuffer>,
+      headers: { ...request.headers, ...signed, ...(isGzip ? { "content-encoding": "gzip" } : {}) },
+      body: (isGzip ? await gzip(body) : body) as Uint8Array<ArrayBuffer>,
       redirect: "manual",
       signal: deps.signal,
     });

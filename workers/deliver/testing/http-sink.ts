@@ -7,6 +7,8 @@ export interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: string;
+  /** The body as it came, compressed or not. */
+  raw: Buffer;
 }
 
 export interface Reply {
@@ -29,7 +31,8 @@ export async function anHttpSink(answer: (request: Received) => Reply | "hang" |
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       const { method = "", url: path = "", headers } = request;
-      const one = { method, path, headers, body: Buffer.concat(chunks).toString() };
+      const raw = Buffer.concat(chunks);
+      const one = { method, path, headers, body: raw.toString(), raw };
       received.push(one);
       const reply = answer(one);
       if (reply === "hang") return;

@@ -32,8 +32,8 @@ export function anAppend(after: number, count: number, overrides: Partial<Outbox
   };
 }
 
-export function anEventLine(uuid: string): string {
-  return JSON.stringify({ uuid, event: "$pageview", distinct_id: "u", properties: {} });
+export function anEventLine(uuid: string, user = "u"): string {
+  return JSON.stringify({ uuid, event: "$pageview", distinct_id: user, properties: {} });
 }
 
 export function uuidsOf(work: Pick<Work, "events">): string[] {
