@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Miniflare as MiniflareInstance, MiniflareOptions } from "miniflare";
 import { messageOf } from "../shared/errors.ts";
 import { Log, LogLevel, Miniflare } from "./closed-miniflare.ts";
+import type { GeoipFile } from "./geoip-file.ts";
 import { childrenNamed, isAlive, processMark } from "./process-table.ts";
 import type { BuiltWorker, BuiltWorkers } from "./workers.ts";
 
@@ -26,6 +27,8 @@ export interface CoreOptions {
   secretKey: string;
   /** Networks that destinations may be in: "public", "private", or CIDRs. */
   egress: string[];
+  /** The database that places clients; null for none. */
+  geoip: GeoipFile | null;
   /** Port on 127.0.0.1 for a debugger or profiler; null for none. */
   inspectorPort: number | null;
   /** Variables for the workers, beyond those of wrangler.toml. */
@@ -154,6 +157,10 @@ function bindings(options: CoreOptions, worker: BuiltWorker): WorkerEnv {
   // Opened in deliver only (invariant 8).
   if (worker === options.workers.deliver) env.SECRET_KEY = { type: "text", value: options.secretKey };
   for (const [name, value] of Object.entries({ ...worker.vars, ...options.vars })) env[name] = { type: "text", value };
+  if (worker === options.workers.capture && options.geoip !== null) {
+    env.GEOIP = { type: "disk", path: options.geoip.folder };
+    env.GEOIP_FILE = { type: "json", value: { name: options.geoip.name } };
+  }
   for (const object of worker.durableObjects) {
     env[object.binding] = { type: "durable-object", worker: object.worker, exportName: object.className };
   }

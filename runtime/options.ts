@@ -15,6 +15,8 @@ export interface StartOptions {
   json: boolean;
   /** The form for production: private destinations refused, admin token required from the environment. */
   production: boolean;
+  /** Path of a MaxMind database that places clients; null for none. */
+  geoip: string | null;
   /** For a debugger or profiler of the core process; null for none. */
   inspectorPort: number | null;
   /** CIDRs that destinations may be in although they are private. */
@@ -30,6 +32,7 @@ export const USAGE = `usage: npm start -- [options]        (npm run serve -- [op
   --data FOLDER        where all state lives                                HEADWATER_DATA          .headwater
   --config FILE        configuration; written as an example if missing      HEADWATER_CONFIG        headwater.json
   --allow-private CIDR destinations in this private range are allowed       HEADWATER_ALLOW_PRIVATE (serve only; repeat or separate by commas)
+  --geoip FILE         database of places (.mmdb): where clients are         HEADWATER_GEOIP         none
   --inspector-port N   debugger and profiler of the core process, on 127.0.0.1
   --json               print the ready line as JSON
   --help               this text
@@ -47,6 +50,7 @@ export function readOptions(args: string[], env: Record<string, string | undefin
     consolePort: portOf("--console-port", pick(values["console-port"], "HEADWATER_CONSOLE_PORT", "8788")),
     data: pick(values.data, "HEADWATER_DATA", ".headwater"),
     config: pick(values.config, "HEADWATER_CONFIG", "headwater.json"),
+    geoip: pick(values.geoip, "HEADWATER_GEOIP", "") || null,
     json: values.json ?? false,
     production: values.production ?? false,
     inspectorPort: values["inspector-port"] === undefined ? null : portOf("--inspector-port", values["inspector-port"]),
@@ -66,6 +70,7 @@ function parse(args: string[]) {
         "console-port": { type: "string" },
         data: { type: "string" },
         config: { type: "string" },
+        geoip: { type: "string" },
         "allow-private": { type: "string", multiple: true },
         "inspector-port": { type: "string" },
         json: { type: "boolean" },

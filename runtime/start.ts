@@ -6,6 +6,7 @@ import { buildWorkers, keepBuild } from "./build.ts";
 import { loadConfigFile, writeExampleConfig } from "./config-file.ts";
 import { type Core, startCore } from "./core.ts";
 import { DataFolder } from "./data-folder.ts";
+import { checkGeoipFile } from "./geoip-file.ts";
 import { readOptions, type StartOptions, USAGE } from "./options.ts";
 import { claimPorts } from "./ports.ts";
 import { printer } from "./printer.ts";
@@ -41,6 +42,7 @@ async function start(options: StartOptions): Promise<Running> {
   if (isFirst && options.production) throw new StartError(`the configuration ${config} does not exist`);
   if (isFirst) writeExampleConfig(config);
   const document = await loadConfigFile(config, process.env);
+  const geoip = options.geoip === null ? null : checkGeoipFile(options.geoip);
   await folder.claim();
   const [port, consolePort, sandboxPort] = (await claimPorts([
     { host: options.host, port: options.port, flag: "--port" },
@@ -81,6 +83,7 @@ async function start(options: StartOptions): Promise<Running> {
     adminToken: token,
     secretKey: process.env.HEADWATER_SECRET_KEY ?? folder.secret("secret-key", 32),
     egress: options.production ? ["public", ...options.allowPrivate] : ["public", "private"],
+    geoip,
     inspectorPort: options.inspectorPort,
     vars: workerVariables(process.env),
     print,

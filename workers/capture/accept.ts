@@ -18,6 +18,7 @@ import {
   TransientError,
   UnknownTokenError,
 } from "./errors.ts";
+import { type GeoLookup, placeEvents } from "./geoip/event-place.ts";
 import type { HostEndpoint } from "./host-endpoints/host-endpoint.ts";
 import { plainText } from "./plain-text.ts";
 import type { CaptureContext, Decoded, Protocol } from "./protocols/protocol.ts";
@@ -28,9 +29,9 @@ import { applyRules, countRefused, type Ruled } from "./rules.ts";
 import { limitsOf, requireTaken } from "./source-rules.ts";
 
 /**
- * The way of a request, from its bytes to durable events and the answer, in this order: decode, resolve the token, let the rules of its
- * source and its team take out what they do not want and its quota what is over it, append, answer. Where the token is in the path it is
- * resolved before decoding.
+ * The way of a request, from its bytes to durable events and the answer, in this order: decode, resolve the token, say where the events
+ * come from, let the rules of its source and its team take out what they do not want and its quota what is over it, append, answer. Where
+ * the token is in the path it is resolved before decoding.
  *
  * Invariant 1: the success answer is made only after `append` has resolved. Invariant 6: what a client got wrong is a 4xx in its
  * protocol's own form; a 5xx means that the events could not be made durable, and asks for them again.
@@ -57,6 +58,8 @@ export interface AcceptDeps {
   limits?: DecodeLimits;
   /** Without proxies if absent. */
   client?: ClientReader;
+  /** Where addresses are, beyond what the edge knows of its clients; nothing if absent, or null. Never rejects. */
+  places?(): Promise<GeoLookup | null>;
   /** The text of a sealed secret of a source. Throws where it cannot be opened; none can if absent. */
   openSecret?(sealed: string): Promise<string>;
 }
@@ -151,6 +154,7 @@ export class Accept {
       context.resolution === undefined
         ? await this.#resolve(protocol, token, request, events.length)
         : context.resolution;
+    placeEvents(events, context.client, (await this.#deps.places?.()) ?? null);
     const region = regionOf(request);
     // Fails open: where nothing can be read, nothing is known against the token.
     if (resolution === null) {

@@ -36,6 +36,15 @@ describe("clientReader", () => {
     expect(behindCdn(aRequest(headers, { colo: "TXL" })).ip).toBe("203.0.113.7");
   });
 
+  it("does not take the place of such a proxy for the client's", () => {
+    const behindCdn = clientReader(proxiesOf({ TRUSTED_PROXIES: "198.51.100.0/24" }));
+    const cf = { colo: "TXL", country: "DE" };
+    const placeOf = (headers: Record<string, string>) => behindCdn(aRequest(headers, cf)).geo;
+    expect(placeOf({ "cf-connecting-ip": "198.51.100.1", "x-forwarded-for": "203.0.113.7" })).toBeUndefined();
+    expect(placeOf({ "cf-connecting-ip": "198.51.100.1", "x-forwarded-for": "unknown" })).toBeUndefined();
+    expect(placeOf({ "cf-connecting-ip": "203.0.113.7" })).toEqual({ country: "DE" });
+  });
+
   it("reads the place that the edge names, and leaves out what it does not know", () => {
     const cf = { country: "DE", city: "Berlin", latitude: "52.5", longitude: "", continent: "EU", region: undefined };
     expect(read(aRequest({}, cf)).geo).toEqual({ country: "DE", city: "Berlin", latitude: 52.5, continent: "EU" });

@@ -5,6 +5,7 @@ import { clientAddress, type Proxies, parseHop } from "./proxies.ts";
 /** What the edge knows of who is calling. */
 export interface Client {
   ip: string | null;
+  /** Of that address. Undefined on one machine: what is known there of addresses is in a file. */
   geo: Geo | undefined;
 }
 
@@ -20,8 +21,10 @@ export type ClientReader = (request: Request) => Client;
 export function clientReader(proxies: Proxies): ClientReader {
   return (request) => {
     const place = placeOf(request);
-    const address = clientAddress(peerOf(request, place), request.headers, proxies);
-    return { ip: address === null ? null : formatAddress(address), geo: geoOf(place) };
+    const peer = peerOf(request, place);
+    const address = clientAddress(peer, request.headers, proxies);
+    // The edge has placed who is at the other end: behind a proxy of the operator's that is not the client.
+    return { ip: address === null ? null : formatAddress(address), geo: address === peer ? geoOf(place) : undefined };
   };
 }
 

@@ -26,6 +26,9 @@ export interface CaptureEnv {
   TRUSTED_PROXIES?: string;
   /** Where they write the client's address: `forwarded`, or a header that lists addresses; `x-forwarded-for` if absent. */
   CLIENT_ADDRESS_HEADER?: string;
+  /** On one machine: the folder of the database of places, and the file's name in it. Neither on Cloudflare, which names places itself. */
+  GEOIP?: Fetcher;
+  GEOIP_FILE?: { name: string };
   /** Bytes of events that a lane holds for the pump before it refuses more. */
   LANE_BACKLOG_BYTES?: string;
   /** Events that a lane takes beyond what its pump has processed before appends wait for the pump. */

@@ -10,6 +10,7 @@ import type { Target } from "./accept.ts";
 import { clientReader } from "./client.ts";
 import { dedupeWindowS, storeOnce } from "./dedupe.ts";
 import type { CaptureEnv } from "./env.ts";
+import { GeoFile } from "./geoip/geo-file.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { hostEndpoints } from "./host-endpoints/registry.ts";
 import { upstreamOf } from "./host-endpoints/upstream.ts";
@@ -83,6 +84,18 @@ const secrets = new OpenedSecrets((sealed) => env.DELIVER.open(sealed));
 
 const client = clientReader(proxiesOf(env));
 
+const geoFile =
+  env.GEOIP === undefined || env.GEOIP_FILE === undefined
+    ? null
+    : new GeoFile({
+        files: env.GEOIP,
+        name: env.GEOIP_FILE.name,
+        clock: systemClock,
+        timer: runtimeTimer,
+        waitUntil,
+        log: (record) => logLine({ ...record, stage: "capture" }),
+      });
+
 const ingress = createIngress({
   resolve: (token) => reader.token(token),
   append: (target, events, limits, minted) =>
@@ -90,6 +103,7 @@ const ingress = createIngress({
   quota: (target, events) => quotaVerdict(target, events, { redis: redisLimits, daily, waitUntil }),
   refused: (target, counts) => refused.count(laneOfCounts(target), counts, waitUntil),
   openSecret: (sealed) => secrets.open(sealed),
+  ...(geoFile === null ? {} : { places: () => geoFile.lookup() }),
   clock: systemClock,
   fillRandom: (bytes) => crypto.getRandomValues(bytes),
   timer: runtimeTimer,
@@ -110,6 +124,8 @@ export default {
   fetch: (request) => ingress.fetch(request),
   /** Wakes every lane: alarms can be lost, work must not be. */
   scheduled: async () => {
+    // Before the first event, so that it need not wait for the file.
+    await geoFile?.lookup();
     const { results } = await env.DB.prepare("SELECT lane FROM lanes").all<{ lane: string }>();
     await sweep(results, ({ lane }) => laneStub(env.LANES, lane).wake(), "lane");
   },

@@ -7,8 +7,10 @@ import type { Event } from "../../shared/event.ts";
 import type { Refused } from "../../shared/lane-api.ts";
 import type { SourceSnapshot } from "../../shared/snapshot.ts";
 import type { IngressRecord, Target } from "./accept.ts";
+import { formatAddress } from "./address.ts";
 import { DEFAULT_LIMITS } from "./decode/limits.ts";
 import { encodeEvents } from "./encode.ts";
+import type { GeoLookup } from "./geoip/event-place.ts";
 import { createIngress, type IngressDeps } from "./ingress.ts";
 
 /** Raise it for a longer search: FUZZ_RUNS=100000. */
@@ -468,6 +470,63 @@ describe("sources and restrictions", () => {
       [[UUIDS[1], "web"]],
     ]);
     expect(refused.map(({ counts }) => counts)).toEqual([{ web: { event_not_allowed: 1 } }]);
+  });
+
+  describe("the place of an event", () => {
+    const PARIS = { country: "FR", city: "Paris", latitude: 48.9, longitude: 2.4, timezone: "Europe/Paris" };
+    const { city: _city, latitude: _latitude, longitude: _longitude, ...COARSE } = PARIS;
+
+    function makePlacing(overrides: Partial<IngressDeps>) {
+      const looked: string[] = [];
+      const lookup: GeoLookup = (address) => {
+        looked.push(formatAddress(address));
+        return looked.at(-1) === "203.0.113.7" ? PARIS : undefined;
+      };
+      return { looked, ...makeIngress({ places: async () => lookup, ...overrides }) };
+    }
+    const from = (client: string, overrides: Record<string, unknown> = {}) =>
+      post("/e", anEventBody(overrides), { "x-client": client });
+    const segment = (client: string, context: object) => {
+      const body = { writeKey: "phc_acme", event: "signup", userId: "user-1", context };
+      return post("/v1/track", JSON.stringify(body), { "x-client": client, "content-type": "application/json" });
+    };
+
+    it.each<[string, Request, Partial<SourceSnapshot>, unknown]>([
+      ["is its client's", from("203.0.113.7"), {}, [PARIS, "203.0.113.7"]],
+      ["is unknown where nobody knows it", from("192.0.2.1"), {}, [undefined, "192.0.2.1"]],
+      ["is that of $ip", from("192.0.2.1", { properties: { $ip: "203.0.113.7" } }), {}, [PARIS, "192.0.2.1"]],
+      ["is that of a Segment context's ip", segment("192.0.2.1", { ip: "203.0.113.7" }), {}, [PARIS, "192.0.2.1"]],
+      ["is the whole address's where the source masks it", from("203.0.113.7"), { ip: "mask" }, [PARIS, "203.0.113.0"]],
+      ["is coarse where the source drops the address", from("203.0.113.7"), { ip: "drop" }, [COARSE, null]],
+      [
+        "is that of $ip where the source drops addresses",
+        from("192.0.2.1", { properties: { $ip: "203.0.113.7" } }),
+        { ip: "drop" },
+        [COARSE, null],
+      ],
+    ])("%s", async (_what, request, source, seenEvent) => {
+      const { ingress, appended } = makePlacing({
+        resolve: async () => ({ team: "acme", lanes: 1, source: { ...SOURCE, ...source } }),
+      });
+      expect((await ingress.fetch(request)).status).toBe(200);
+      expect(appended[0]!.events.map(({ geo, ip }) => [geo, ip])).toEqual([seenEvent]);
+    });
+
+    it("is known also while configuration cannot be read", async () => {
+      const { ingress, appended } = makePlacing({
+        resolve: async () => {
+          throw new Error("D1 is away");
+        },
+      });
+      await ingress.fetch(from("203.0.113.7"));
+      expect(appended[0]!.events[0]!.geo).toBe(PARIS);
+    });
+
+    it("is not looked up for a token that is unknown", async () => {
+      const { ingress, looked } = makePlacing({ resolve: async () => null });
+      expect((await ingress.fetch(from("203.0.113.7"))).status).toBe(401);
+      expect(looked).toEqual([]);
+    });
   });
 
   it("an event over the source's size is refused as the protocol refuses one that is too large", async () => {

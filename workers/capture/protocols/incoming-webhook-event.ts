@@ -46,7 +46,6 @@ export function webhookEvent(
     received_at: formatTimestamp(context.nowMs),
     source: source.id,
   };
-  if (context.client.geo !== undefined) event.geo = context.client.geo;
   return event;
 }
 

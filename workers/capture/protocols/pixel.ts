@@ -77,7 +77,6 @@ function eventOf(request: Request, context: CaptureContext): Event {
     received_at: formatTimestamp(context.nowMs),
     source: pixel.name,
   };
-  if (context.client.geo !== undefined) event.geo = context.client.geo;
   return event;
 }
 

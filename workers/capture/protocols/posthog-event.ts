@@ -60,7 +60,6 @@ export function normaliseEvent(raw: JsonObject, at: Position, envelope: Envelope
     received_at: envelope.receivedAt,
     source: envelope.source,
   };
-  if (client.geo !== undefined) event.geo = client.geo;
   if (envelope.sentAt !== undefined) event.sent_at = envelope.sentAt;
   const set = optionalObject(raw.$set, "$set", at);
   if (set !== undefined) event.$set = set;

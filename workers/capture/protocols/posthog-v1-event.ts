@@ -97,7 +97,6 @@ function normalised(raw: V1Event, timestamp: string, properties: JsonObject, env
     sent_at: envelope.sentAt,
     source: SOURCE,
   };
-  if (envelope.client.geo !== undefined) event.geo = envelope.client.geo;
   if (envelope.historical) event.historical = true;
   return event;
 }

@@ -24,7 +24,8 @@ export interface Protocol<D extends Decoded = Decoded> {
   tokenOf?(context: CaptureContext): string;
   /**
    * The request as normalised events of one team. Throws an AppError that is the client's (4xx) for anything that a client can get
-   * wrong; anything else thrown is a bug. Does not answer for the size and depth of single events: encodeEvents does.
+   * wrong; anything else thrown is a bug. Does not answer for the size and depth of single events: encodeEvents does. Nor for where
+   * they come from: placeEvents does.
    */
   decode(request: Request, context: CaptureContext): Promise<D>;
   /**

@@ -49,7 +49,6 @@ export function segmentEvent(raw: JsonObject, type: MessageType, at: string, env
     received_at: envelope.receivedAt,
     source: envelope.source,
   };
-  if (envelope.client.geo !== undefined) event.geo = envelope.client.geo;
   if (envelope.sentAt !== undefined) event.sent_at = envelope.sentAt;
   addByType[type](event, message, context);
   if (context !== undefined) addContext(properties, context);

@@ -86,6 +86,7 @@ const CASES: Case[] = [
       { properties: { a: 1 }, geo: BERLIN, $set: { name: "A" } },
       { properties: { $geoip_disable: true }, geo: BERLIN },
       { properties: {}, ip: null },
+      { properties: { $ip: "198.51.100.9" }, geo: BERLIN },
     ],
     becomes: [
       {
@@ -95,6 +96,12 @@ const CASES: Case[] = [
       },
       {},
       {},
+      // The place is that of what the client stated.
+      {
+        properties: { $ip: "198.51.100.9", ...BERLIN_PROPERTIES },
+        $set: BERLIN_PROPERTIES,
+        $set_once: INITIAL,
+      },
     ],
   },
   {

@@ -100,7 +100,8 @@ const CASES: Case[] = [
         properties: { $segment: kept() },
         geo: { country: "DE", city: "Berlin", latitude: 52.5, longitude: 13.4 },
       },
-      { event: "Order", properties: { a: 1 } },
+      // The place is that of what the client stated, and not that of its request.
+      { event: "Order", properties: { a: 1, $ip: "198.51.100.9" }, geo: { country: "FR" } },
     ],
     becomes: [
       {

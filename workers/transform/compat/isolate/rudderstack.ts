@@ -2,6 +2,7 @@
 import type { Event } from "../../../../shared/event.ts";
 import { asOutcome, type Context, type Outcome, type Script, sortOutputs, whenReturned } from "./parts/context.ts";
 import { clone, isObject } from "./parts/json.ts";
+import { placedAddress } from "./parts/placed-address.ts";
 import { bareEvent, eventFrom, type Message, messageOf } from "./parts/segment-message.ts";
 
 type Metadata = Record<string, unknown>;
@@ -26,7 +27,7 @@ export function getCredential(name: unknown): string | undefined {
 /** Where an address is that one of the events came from. */
 export async function geolocation(ip: unknown): Promise<Record<string, unknown>> {
   for (const event of events) {
-    if (event.geo === undefined || (ip !== event.ip && ip !== event.properties.$ip)) continue;
+    if (event.geo === undefined || ip !== placedAddress(event)) continue;
     const { city, country, region, latitude, longitude, timezone } = event.geo;
     const location = latitude === undefined || longitude === undefined ? undefined : `${latitude},${longitude}`;
     return { ip, city, country, region, location, timezone };

@@ -1,4 +1,5 @@
 import type { Event, Geo } from "../../../../../shared/event.ts";
+import { placedAddress } from "./placed-address.ts";
 
 /** As PostHog's `meta.geoip` answers, as far as the edge knows it. */
 export interface City {
@@ -21,11 +22,10 @@ const CONTINENTS: Readonly<Record<string, string>> = {
 
 let countries: Intl.DisplayNames | null = null;
 
-/** Where an address is: known for the addresses that these events came from, null for every other one. */
+/** Where an address is: known for the addresses that these events have a place of, null for every other one. */
 export function locate(ip: unknown, events: readonly Event[]): City | null {
   for (const event of events) {
-    if (event.geo === undefined) continue;
-    if (ip === event.ip || ip === event.properties.$ip) return cityOf(event.geo);
+    if (event.geo !== undefined && ip === placedAddress(event)) return cityOf(event.geo);
   }
   return null;
 }
