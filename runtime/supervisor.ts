@@ -26,8 +26,8 @@ export interface SupervisorLimits {
  * need some 300 MB. Everybody waits for what hangs: noticing it, the new start and their own events have to fit into two seconds.
  */
 export const DEFAULT_SUPERVISOR_LIMITS: SupervisorLimits = {
-  hangMs: 800,
-  hangCpuMs: 500,
+  hangMs: 600,
+  hangCpuMs: 400,
   stuckMs: 15_000,
   startMs: 15_000,
   rssBytes: 1024 ** 3,

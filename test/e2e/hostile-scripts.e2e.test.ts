@@ -32,6 +32,10 @@ const persistent = ["a regular expression that backtracks", "arrays that grow"].
   return new HostileTeam(script, 1_000 + 3 * i, EVENTS_TO_QUARANTINE);
 });
 
+function byName(teams: HostileTeam[]): [string, HostileTeam][] {
+  return teams.map((team) => [team.script.what, team]);
+}
+
 /** They go on for as long as the test lets them; together they ask for many times of what there is. */
 const ATTACKS = {
   loops: "while (true) {}",
@@ -116,9 +120,9 @@ it("invariant 4: hostile scripts that fuel and the language stop go by their pol
   expect(sandbox()).toEqual(before);
 });
 
-it.each(killers)(
-  "invariant 4: a script that the sandbox has to be killed for harms neither capture nor another team: $script.what",
-  async (team) => {
+it.each(byName(killers))(
+  "invariant 4: a script that the sandbox has to be killed for harms neither capture nor another team: %s",
+  async (_, team) => {
     const before = sandbox();
     await expectUndisturbed(team.script.what, async () => {
       expect(await team.send(headwater)).toBe(200);
@@ -128,7 +132,7 @@ it.each(killers)(
   },
 );
 
-it.each(persistent)("invariant 4: after three deaths a script is not run any more: $script.what", async (team) => {
+it.each(byName(persistent))("invariant 4: after three deaths a script is not run any more: %s", async (_, team) => {
   await expectUndisturbed(team.script.what, async () => {
     expect(await team.send(headwater)).toBe(200);
     expect(await team.expectSettled(headwater, sink)).toMatchObject({ kills: 3, quarantined: true });

@@ -58,10 +58,10 @@ const APPEND_RETRY_MS = 50;
 /** Waits between tries of whatever is down: short at first, since a sandbox restarts within a second. */
 const TROUBLE_MIN_MS = 50;
 const TROUBLE_MAX_MS = 1_000;
-const TROUBLE_FACTOR = 1.5;
+const TROUBLE_FACTOR = 1.25;
 /**
  * What the sandbox has died of comes again after this: those who have waited for the new one go first, and the next death, if there is
- * one, makes nobody wait twice. A restart takes a third of it.
+ * one, makes nobody wait twice. A restart takes a tenth of it.
  */
 const AFTER_DEATH_MS = 1_000;
 /** Times that the sandbox may die of a bundle without a script to blame before the bundle is run with care. */

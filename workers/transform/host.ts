@@ -1,7 +1,7 @@
 /**
  * The sandbox's host: answers shared/sandbox-api.ts.
  *
- * Batches run one at a time, and a batch's headers leave before anything of the team runs: whoever holds headers without a
+ * Batches run one at a time (turns.ts says whose is next), and a batch's headers leave before anything of the team runs: whoever holds headers without a
  * body when the process dies ran at that moment. In careful mode the line that names event and script leaves the same way.
  * Loading an isolate runs none of its scripts, so a bundle that does not load is still answered with a status of its own.
  *
@@ -95,7 +95,7 @@ export class Host {
   }
 
   async #run(hash: string, events: Uint8Array, query: URLSearchParams, background: Background): Promise<Response> {
-    if (!(await this.#turns.take(this.#turnTimeoutMs))) throw new SandboxBusyError();
+    if (!(await this.#turns.take(hash, this.#turnTimeoutMs))) throw new SandboxBusyError();
     const { promise, resolve } = Promise.withResolvers<void>();
     // The turn ends even if the client leaves.
     background.waitUntil(promise);

@@ -92,7 +92,7 @@ export const loops: HostileGroup = {
       ends: "fuel",
       code: "event.properties = new Proxy({}, { ownKeys() { for (;;) {} } }); return event;",
     },
-    { what: "in Symbol.toPrimitive", ends: "fuel", code: "return `${{ [Symbol.toPrimitive]() { for (;;) {} } }}`;" },
+    { what: "in Symbol.toPrimitive", ends: "fuel", code: "return '' + { [Symbol.toPrimitive]() { for (;;) {} } };" },
     { what: "in valueOf", ends: "fuel", code: "return 1 + { valueOf() { for (;;) {} } };" },
     {
       what: "in Symbol.hasInstance",
@@ -107,7 +107,7 @@ export const loops: HostileGroup = {
     },
     { what: "in toJSON", ends: "fuel", code: "event.properties.x = { toJSON() { for (;;) {} } }; return event;" },
     { what: "in toJSON of the event", ends: "fuel", code: "event.toJSON = () => { for (;;) {} }; return event;" },
-    { what: "in a tagged template", ends: "fuel", code: "const tag = () => { for (;;) {} }; return tag`a${1}`;" },
+    { what: "in a tagged template", ends: "fuel", code: "const tag = () => { for (;;) {} }; return tag`a`;" },
     { what: "in a default value", ends: "fuel", code: "const f = (a = (() => { for (;;) {} })()) => a; return f();" },
     { what: "in a computed key", ends: "fuel", code: "return { [(() => { for (;;) {} })()]: 1 };" },
     { what: "in a static block", ends: "fuel", code: "class A { static { for (;;) {} } }" },
