@@ -7,12 +7,45 @@ const NEWLINE = 0x0a;
 const COMMA = 0x2c;
 const OPEN = 0x5b;
 const CLOSE = 0x5d;
+const MOST_BYTES_OF_CHARACTER = 4;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** By which the room for what is left grows where it turns out not to be ASCII. */
+const GROWTH = 1.5;
+
+/**
+ * Line by line, not joined first: one character beyond Latin-1 would make two bytes of every character of the whole text, which takes
+ * four times as long to encode.
+ */
 export function encodeLines(lines: readonly string[]): Uint8Array<ArrayBuffer> {
-  return encoder.encode(lines.join("\n")) as Uint8Array<ArrayBuffer>;
+  if (lines.length < 2) return encoder.encode(lines[0]) as Uint8Array<ArrayBuffer>;
+  // What would be left to write if all of it were ASCII.
+  let left = lines.length - 1;
+  for (const line of lines) left += line.length;
+  let bytes = new Uint8Array(left);
+  let at = 0;
+  for (let i = 0; i < lines.length; i++) {
+    if (i > 0) {
+      bytes[at++] = NEWLINE;
+      left--;
+    }
+    for (let line = lines[i] as string; ; ) {
+      const { read, written } = encoder.encodeInto(line, bytes.subarray(at));
+      at += written;
+      left -= read;
+      const isDone = read === line.length;
+      if (!isDone || bytes.length - at < left) bytes = grown(bytes, at + Math.ceil(left * GROWTH));
+      if (isDone) break;
+      line = line.slice(read);
+    }
+  }
+  return at === bytes.length ? bytes : bytes.slice(0, at);
+}
+
+function grown(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(bytes.buffer.transfer(length + MOST_BYTES_OF_CHARACTER));
 }
 
 export function decodeLines(bytes: Uint8Array): string[] {

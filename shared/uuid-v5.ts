@@ -1,13 +1,10 @@
-import { createHash } from "node:crypto";
+import { sha1 } from "./sha1.ts";
 import { formatUuid, parseUuid, UUID_BYTES } from "./uuid.ts";
 
 const VERSION_5 = 0x50;
 const VARIANT = 0x80;
 
-/**
- * The UUID that a name has in a namespace (RFC 9562, 5.5): the same text gives the same one everywhere and for ever. Node's hash
- * and not Web Crypto's, which answers with a promise: a batch would await one for every event.
- */
+/** The UUID that a name has in a namespace (RFC 9562, 5.5): the same text gives the same one everywhere and for ever. */
 export class UuidV5 {
   readonly #namespace = new Uint8Array(UUID_BYTES);
 
@@ -17,7 +14,7 @@ export class UuidV5 {
   }
 
   of(name: string): string {
-    const bytes = createHash("sha1").update(this.#namespace).update(name).digest();
+    const bytes = sha1(this.#namespace, name);
     bytes[6] = VERSION_5 | ((bytes[6] as number) & 0x0f);
     bytes[8] = VARIANT | ((bytes[8] as number) & 0x3f);
     return formatUuid(bytes);
