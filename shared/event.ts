@@ -27,7 +27,7 @@ export interface Event {
   quarantine?: string;
 }
 
-/** Where the edge saw the client; every field may be missing. */
+/** Where the event's own address is: `properties.$ip` if there is one, else `ip`. Every field may be missing. */
 export interface Geo {
   country?: string;
   region?: string;

@@ -26,7 +26,7 @@ declare module "headwater" {
     historical?: boolean;
   }
 
-  /** Where the edge saw the client; every field may be missing. */
+  /** Where the event's own address is: `properties.$ip` if there is one, else `ip`. Every field may be missing. */
   export interface Geo {
     /** Two letters, ISO 3166. */
     country?: string;
@@ -48,7 +48,7 @@ declare module "headwater" {
     readonly inputs: Readonly<Inputs>;
     /** The script's `credentials`, opened. */
     readonly credentials: Readonly<Record<string, string | undefined>>;
-    /** The event's; absent where a script takes batches, and where the edge does not know. */
+    /** The event's; absent where a script takes batches, and where nothing is known. */
     readonly geo?: Geo;
     /** Collects a line of text; what is no text is written as JSON. */
     log(...values: unknown[]): void;
