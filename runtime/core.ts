@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Miniflare as MiniflareInstance, MiniflareOptions } from "miniflare";
 import { messageOf } from "../shared/errors.ts";
 import { Log, LogLevel, Miniflare } from "./closed-miniflare.ts";
+import type { Egress } from "./egress.ts";
 import type { GeoipFile } from "./geoip-file.ts";
 import { childrenNamed, isAlive, processMark } from "./process-table.ts";
 import type { BuiltWorker, BuiltWorkers } from "./workers.ts";
@@ -25,10 +26,12 @@ export interface CoreOptions {
   adminToken: string;
   /** 32 bytes, base64. */
   secretKey: string;
-  /** Networks that destinations may be in: "public", "private", or CIDRs. */
-  egress: string[];
+  /** Networks that destinations may be in. */
+  egress: Egress;
   /** The database that places clients; null for none. */
   geoip: GeoipFile | null;
+  /** PEM each; trusted in destinations beside those that browsers trust. */
+  certificates: string[];
   /** Port on 127.0.0.1 for a debugger or profiler; null for none. */
   inspectorPort: number | null;
   /** Variables for the workers, beyond those of wrangler.toml. */
@@ -150,7 +153,11 @@ type WorkerEnv = NonNullable<Extract<MiniflareOptions["workers"][number], { conf
 
 function bindings(options: CoreOptions, worker: BuiltWorker): WorkerEnv {
   const env: WorkerEnv = {
-    EGRESS: { type: "network", allow: options.egress, tlsOptions: { trustBrowserCas: true } },
+    EGRESS: {
+      type: "network",
+      ...options.egress,
+      tlsOptions: { trustBrowserCas: true, trustedCertificates: options.certificates },
+    },
     ADMIN_TOKEN: { type: "text", value: options.adminToken },
     SNAPSHOT_TTL_MS: { type: "text", value: String(LOCAL_SNAPSHOT_TTL_MS) },
   };

@@ -6,6 +6,8 @@ import { buildWorkers, keepBuild } from "./build.ts";
 import { loadConfigFile, writeExampleConfig } from "./config-file.ts";
 import { type Core, startCore } from "./core.ts";
 import { DataFolder } from "./data-folder.ts";
+import { egressOf } from "./egress.ts";
+import { extraCertificates } from "./extra-certificates.ts";
 import { checkGeoipFile } from "./geoip-file.ts";
 import { readOptions, type StartOptions, USAGE } from "./options.ts";
 import { claimPorts } from "./ports.ts";
@@ -82,7 +84,8 @@ async function start(options: StartOptions): Promise<Running> {
     sandboxPid: sandbox.pid,
     adminToken: token,
     secretKey: process.env.HEADWATER_SECRET_KEY ?? folder.secret("secret-key", 32),
-    egress: options.production ? ["public", ...options.allowPrivate] : ["public", "private"],
+    certificates: extraCertificates(process.env),
+    egress: egressOf(options.production, options.allowPrivate),
     geoip,
     inspectorPort: options.inspectorPort,
     vars: workerVariables(process.env),

@@ -40,11 +40,12 @@ test("answers to requests from before the opening change nothing", () => {
   expect(after(open, 10, "failure").openUntil).toBe(open.openUntil);
 });
 
-test("throttling pauses for as long as asked and is no failure", () => {
+test("throttling pauses for as long as asked, then one request asks again; it is no failure", () => {
   const paused = after(CLOSED, 100, "failure", "failure", { throttledForMs: 5_000 });
   expect(paused).toMatchObject({ state: "closed", failures: 2, pausedUntil: 5_100 });
   expect(admission(paused, 5_099)).toEqual({ slots: 0, until: 5_100 });
-  expect(admission(paused, 5_100).slots).toBe(Number.POSITIVE_INFINITY);
+  expect(admission(paused, 5_100).slots).toBe(1);
+  expect(admission(after(paused, 5_200, "success"), 5_200).slots).toBe(Number.POSITIVE_INFINITY);
   expect(admission(after(paused, 200, "success"), 200)).toEqual({ slots: 0, until: 5_100 });
 });
 

@@ -57,7 +57,9 @@ export function admission(state: BreakerState, now: number): Admission {
   const current = breakerAt(state, now);
   if (current.state === "open") return { slots: 0, until: Math.max(current.openUntil, current.pausedUntil) };
   if (now < current.pausedUntil) return { slots: 0, until: current.pausedUntil };
-  return { slots: current.state === "half-open" ? 1 : Number.POSITIVE_INFINITY, until: null };
+  // Whoever asked for patience is asked by one request whether it has had enough.
+  const isProbe = current.state === "half-open" || current.throttles > 0;
+  return { slots: isProbe ? 1 : Number.POSITIVE_INFINITY, until: null };
 }
 
 export function breakerAfter(

@@ -24,7 +24,10 @@ export interface HttpSink {
 }
 
 /** A real HTTP server on a free local port that answers as told; "hang" never answers, "drop" closes the connection. */
-export async function anHttpSink(answer: (request: Received) => Reply | "hang" | "drop"): Promise<HttpSink> {
+export async function anHttpSink(
+  answer: (request: Received) => Reply | "hang" | "drop",
+  host = "127.0.0.1",
+): Promise<HttpSink> {
   const received: Received[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
@@ -40,9 +43,9 @@ export async function anHttpSink(answer: (request: Received) => Reply | "hang" |
       else response.writeHead(reply.status ?? 200, reply.headers).end(reply.body ?? "");
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}`,
     received,
     close: () =>
       new Promise((resolve) => {
