@@ -1,9 +1,6 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { build } from "esbuild";
-import { type Sandbox, startSandbox } from "../runtime/sandbox-process.ts";
+import type { Sandbox } from "../runtime/sandbox-process.ts";
 import type { Bundle } from "../shared/snapshot.ts";
+import { startBenchWorker } from "./bench-worker.ts";
 import { SCRIPT } from "./script.ts";
 
 /** Enough that asking costs nothing beside them, and too few for the supervisor to take the process for hung. */
@@ -18,23 +15,7 @@ export class IsolateRig {
   }
 
   static async start(): Promise<IsolateRig> {
-    const root = mkdtempSync(join(tmpdir(), "headwater-isolate-"));
-    const { outputFiles } = await build({
-      entryPoints: [join(import.meta.dirname, "isolate-worker.ts")],
-      ...{ bundle: true, write: false, format: "esm", target: "es2024", external: ["cloudflare:workers", "node:*"] },
-      plugins: [
-        {
-          name: "script",
-          setup({ onResolve, onLoad }) {
-            onResolve({ filter: /^bench:script$/ }, ({ path }) => ({ path, namespace: "bench" }));
-            onLoad({ filter: /.*/, namespace: "bench" }, () => ({ contents: SCRIPT }));
-          },
-        },
-      ],
-    });
-    writeFileSync(join(root, "index.js"), outputFiles[0]?.text ?? "");
-    const worker = { main: "index.js", compatibilityDate: "2026-10-30", compatibilityFlags: [] };
-    return new IsolateRig(await startSandbox({ worker, root, port: 0, log: () => {} }));
+    return new IsolateRig(await startBenchWorker("isolate-worker.ts", { "bench:script": SCRIPT }));
   }
 
   async use(bundle: Bundle, events: string): Promise<void> {

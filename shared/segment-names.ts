@@ -54,7 +54,7 @@ export const CONTEXT_ROOTS: readonly [field: string, property: string][] = [
 ];
 
 /** By section, so that a context without one costs one look. */
-const SECTIONS = Map.groupBy(CONTEXT_TEXTS, ([section]) => section);
+const SECTIONS = [...Map.groupBy(CONTEXT_TEXTS, ([section]) => section)].map(([name, fields]) => ({ name, fields }));
 
 /**
  * Adds to `properties` what the context says, under the names that PostHog's tools know. What the caller has set there already
@@ -62,10 +62,10 @@ const SECTIONS = Map.groupBy(CONTEXT_TEXTS, ([section]) => section);
  */
 export function addContext(properties: JsonObject, context: JsonObject): void {
   for (const [field, property] of CONTEXT_ROOTS) add(properties, property, context[field]);
-  for (const [section, fields] of SECTIONS) {
-    const values = context[section];
+  for (const { name, fields } of SECTIONS) {
+    const values = context[name];
     if (typeof values !== "object" || values === null) continue;
-    for (const [, field, property] of fields) add(properties, property, (values as JsonObject)[field]);
+    for (const field of fields) add(properties, field[2], (values as JsonObject)[field[1]]);
   }
 }
 

@@ -31,11 +31,16 @@ export interface SegmentEnvelope {
 
 /**
  * One message of the Tracking API as an event, by the names that PostHog gives to them. The message itself, without what the event
- * has elsewhere, is `properties.$segment`: nothing that a client sent is lost. `at` is its path in errors; empty for a request of
- * one message. Throws InvalidMessageError.
+ * has elsewhere, is `properties.$segment`: nothing that a client sent is lost. `index`: of the message in its batch, for errors; null
+ * for a request of one message. Throws InvalidMessageError.
  */
-export function segmentEvent(raw: JsonObject, type: MessageType, at: string, envelope: SegmentEnvelope): Event {
-  const message = new Message(raw, at);
+export function segmentEvent(
+  raw: JsonObject,
+  type: MessageType,
+  index: number | null,
+  envelope: SegmentEnvelope,
+): Event {
+  const message = new Message(raw, index);
   const { writeKey, event: name, properties: own, traits, ...rest } = raw;
   const properties = message.object("properties") ?? {};
   const context = contextOf(message, envelope);
@@ -125,8 +130,8 @@ function uuidOf(message: Message, envelope: SegmentEnvelope): string {
 function distinctIdOf(message: Message, type: MessageType, nestingLevels: number): string {
   const { userId, anonymousId } = message.raw;
   // An alias is of a user: whoever is anonymous has no other name.
-  const given = type === "alias" ? "" : distinctIdText(anonymousId, nestingLevels);
-  const distinctId = distinctIdText(userId, nestingLevels) || given;
+  const distinctId =
+    distinctIdText(userId, nestingLevels) || (type === "alias" ? "" : distinctIdText(anonymousId, nestingLevels));
   if (distinctId !== "") return distinctId;
   if (type === "alias") throw message.invalid("userId", "is required");
   throw message.invalid("userId", `or ${message.path("anonymousId")} is required`);
@@ -142,18 +147,23 @@ function timestampOf(message: Message, envelope: SegmentEnvelope): string {
   return eventTimestamp({ timestamp, offsetMs: undefined, sentAtMs }, envelope.nowMs);
 }
 
-/** A message with its path, so that errors can say where. */
+/** What errors call a message of a batch. */
+export function pathOf(index: number): string {
+  return `batch[${index}]`;
+}
+
+/** A message with its place, so that errors can say where. */
 class Message {
   readonly raw: JsonObject;
-  readonly #at: string;
+  readonly #index: number | null;
 
-  constructor(raw: JsonObject, at: string) {
+  constructor(raw: JsonObject, index: number | null) {
     this.raw = raw;
-    this.#at = at;
+    this.#index = index;
   }
 
   path(key: string): string {
-    return this.#at === "" ? key : `${this.#at}.${key}`;
+    return this.#index === null ? key : `${pathOf(this.#index)}.${key}`;
   }
 
   invalid(key: string, what: string): InvalidMessageError {

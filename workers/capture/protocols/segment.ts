@@ -9,7 +9,7 @@ import { EmptyBatchError, ParseError } from "../errors.ts";
 import { isObject, type JsonObject } from "./json-object.ts";
 import type { CaptureContext, Decoded, Protocol, Route } from "./protocol.ts";
 import { InvalidMessageError, TooManyMessagesError } from "./segment-errors.ts";
-import { type SegmentEnvelope, segmentEvent } from "./segment-event.ts";
+import { pathOf, type SegmentEnvelope, segmentEvent } from "./segment-event.ts";
 import { writeKeyOf } from "./segment-token.ts";
 
 /**
@@ -80,7 +80,7 @@ function limitsOf(limits: DecodeLimits): DecodeLimits {
 
 function eventsOf(body: JsonObject, context: CaptureContext): Decoded["events"] {
   const type = TYPES.get(context.route);
-  if (type !== undefined) return [segmentEvent(body, type, "", envelopeOf(body, false, context))];
+  if (type !== undefined) return [segmentEvent(body, type, null, envelopeOf(body, false, context))];
   const { batch } = body;
   if (!Array.isArray(batch)) throw new InvalidMessageError("batch", "must be a list of messages");
   if (batch.length === 0) throw new EmptyBatchError();
@@ -89,17 +89,16 @@ function eventsOf(body: JsonObject, context: CaptureContext): Decoded["events"] 
   const events = new Array<Event>(batch.length);
   for (let i = 0; i < batch.length; i++) {
     const message: unknown = batch[i];
-    const at = `batch[${i}]`;
-    if (!isObject(message)) throw new InvalidMessageError(at, "must be an object");
-    events[i] = segmentEvent(message, typeOf(message, at), at, envelope);
+    if (!isObject(message)) throw new InvalidMessageError(pathOf(i), "must be an object");
+    events[i] = segmentEvent(message, typeOf(message, i), i, envelope);
   }
   return events;
 }
 
-function typeOf(message: JsonObject, at: string): MessageType {
-  const type = MESSAGE_TYPES.find((known) => known === message.type);
-  if (type === undefined) throw new InvalidMessageError(`${at}.type`, `must be one of ${MESSAGE_TYPES.join(", ")}`);
-  return type;
+function typeOf({ type: given }: JsonObject, index: number): MessageType {
+  const type = MESSAGE_TYPES.find((known) => known === given);
+  if (type !== undefined) return type;
+  throw new InvalidMessageError(`${pathOf(index)}.type`, `must be one of ${MESSAGE_TYPES.join(", ")}`);
 }
 
 /** A message alone has its own context, which is no default for it. */

@@ -111,7 +111,7 @@ const anyForeign: fc.Arbitrary<Event> = fc
 
 function captured(raw: JsonObject & { type: MessageType }): Event {
   // As it is parsed: capture adds to the objects that it is given.
-  return segmentEvent(JSON.parse(JSON.stringify(raw)), raw.type, "", envelope);
+  return segmentEvent(JSON.parse(JSON.stringify(raw)), raw.type, null, envelope);
 }
 
 function changed(event: Event, change: (message: Message) => unknown): Event {

@@ -1,0 +1,57 @@
+import {
+  type CaptureRequest,
+  pixelRequest,
+  posthogV0,
+  posthogV1,
+  segmentBatch,
+  segmentTrack,
+  webhookRequest,
+} from "../capture-requests.ts";
+import { DecodeRig } from "../decode-rig.ts";
+import { inTurns, type Row } from "../report.ts";
+import type { Scenario } from "./scenario.ts";
+
+const BATCH = 50;
+const WARM_MS = 300;
+const ROUND_MS = 400;
+const ROUNDS = 5;
+
+export const decode: Scenario = {
+  name: "decode",
+  about: "inside one workerd: decode, validate, normalise and encode, against unwrapping and JSON.parse alone",
+  run: async () => {
+    const rows: Row[] = [];
+    for (const request of requests()) {
+      // A process each: none inherits the garbage of the one before.
+      const rig = await DecodeRig.start();
+      await rig.use(request);
+      for (const how of ["bare", "capture"] as const) await rig.rate(how, WARM_MS);
+      const { baseline, measured } = await inTurns(
+        ROUNDS,
+        () => rig.rate("bare", ROUND_MS),
+        () => rig.rate("capture", ROUND_MS),
+      );
+      await rig.stop();
+      rows.push({
+        what: nameOf(request),
+        ...{ value: measured, unit: "events/s", baseline: { what: "events/s bare unwrap + parse", value: baseline } },
+        ...(request.events === BATCH ? { atLeast: 0.5 } : {}),
+      });
+    }
+    return rows;
+  },
+};
+
+/** The forms of a single event that SDKs send, beside the batches. */
+function requests(): CaptureRequest[] {
+  const single = [posthogV0(1), posthogV1(1)].flatMap((forms) => forms.slice(0, 1));
+  return [
+    ...[...posthogV0(BATCH), ...posthogV1(BATCH), ...segmentBatch(BATCH)],
+    ...[...single, segmentTrack(), pixelRequest(), webhookRequest()],
+  ];
+}
+
+function nameOf({ protocol, form, wrapping, events }: CaptureRequest): string {
+  const how = form === "" ? wrapping : `${form}, ${wrapping}`;
+  return `decode, ${protocol}, ${how}, ${events === 1 ? "one event" : `batches of ${events}`}`;
+}
