@@ -13,7 +13,8 @@ export function unresolvedLaneName(token: string, region: string): string {
 
 /** The token of an unresolved lane's name; null for a team's lane. */
 export function unresolvedToken(lane: string): string | null {
-  return lane.startsWith("?") ? lane.slice(1, lane.indexOf(":", 1)) : null;
+  // From the end: a token may hold colons, as Jitsu's do.
+  return /^\?(.*):[^:]*:\d+$/s.exec(lane)?.[1] ?? null;
 }
 
 /** FNV-1a, 32 bits: even enough for a choice among at most 64 lanes, and cheap. */
