@@ -149,6 +149,15 @@ describe("a recording over the size of an event", () => {
     expect(await split([...items, { text: "x".repeat(2_000) }])).toBeNull();
   });
 
+  it("is refused whole where a snapshot is deeper than the stack, which is no fault of ours", async () => {
+    // Names that are numbers keep the runtime from encoding them without recursion.
+    const deep = `${'{"0":'.repeat(20_000)}1${"}".repeat(20_000)}`;
+    expect(() => JSON.stringify(JSON.parse(deep))).toThrow(RangeError);
+    const body = JSON.stringify(aSnapshot({ $snapshot_data: ["DEEP"] })).replace('"DEEP"', deep);
+    const decoded = await send(new TextEncoder().encode(body), {}, { limits });
+    expect(posthogV0.salvage!(decoded, aContext({ route: "/s", limits }))).toBeNull();
+  });
+
   it("is what only recordings do: another event over the limit refuses its request", async () => {
     const body = JSON.stringify(aSnapshot());
     const request = new Request("http://capture.test/e/", { method: "POST", body });

@@ -44,7 +44,7 @@ const utf8 = new TextEncoder();
 
 /**
  * A recording as several events that are each within the limit: the snapshots in their order, everything else in each of them. Whoever
- * reads recordings puts together what it gets of a session. Null where a snapshot alone is over the limit.
+ * reads recordings puts together what it gets of a session. Null where a snapshot alone is over the limit, or deeper than the stack.
  */
 export function splitRecording(whole: Event, limits: DecodeLimits): Event[] | null {
   const snapshots = whole.properties.$snapshot_items as unknown[];
@@ -58,8 +58,10 @@ export function splitRecording(whole: Event, limits: DecodeLimits): Event[] | nu
   let items: unknown[] = [];
   let taken = 0;
   for (const snapshot of snapshots) {
+    const size = jsonBytes(snapshot);
+    if (size === null) return null;
     // With the comma before it.
-    const bytes = utf8.encode(JSON.stringify(snapshot)).length + 1;
+    const bytes = size + 1;
     if (bytes > room) return null;
     if (taken + bytes > room) {
       parts.push(part(parts.length, items));
@@ -71,6 +73,16 @@ export function splitRecording(whole: Event, limits: DecodeLimits): Event[] | nu
   }
   parts.push(part(parts.length, items));
   return parts;
+}
+
+/** Null for data that is deeper than the stack: no part of it could be stored. */
+function jsonBytes(value: unknown): number | null {
+  try {
+    return utf8.encode(JSON.stringify(value)).length;
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
 }
 
 function sessionIdOf(properties: JsonObject, path: string): string {
