@@ -30,12 +30,19 @@ function mask(event: Event): void {
   }
 }
 
-/** Where the client itself says what its address is. Messages of one batch may share their context: to mask it twice does no harm. */
-function statedAddresses({ properties }: Event): [holder: JsonObject, name: string][] {
+/**
+ * Where the client itself says what its address is: for the event, for its person, and in the whole message of Segment's kind, to which
+ * RudderStack's own servers add `request_ip`. Messages of one batch may share their context: to mask it twice does no harm.
+ */
+function statedAddresses({ properties, $set, $set_once }: Event): [holder: JsonObject, name: string][] {
   const stated: [JsonObject, string][] = [];
-  if (properties.$ip !== undefined) stated.push([properties, "$ip"]);
-  const context = isObject(properties.$segment) ? properties.$segment.context : undefined;
-  if (isObject(context) && context.ip !== undefined) stated.push([context, "ip"]);
+  const add = (holder: unknown, name: string) => {
+    if (isObject(holder) && holder[name] !== undefined) stated.push([holder, name]);
+  };
+  for (const holder of [properties, $set, $set_once, properties.$set, properties.$set_once]) add(holder, "$ip");
+  const message = properties.$segment;
+  add(message, "request_ip");
+  if (isObject(message)) add(message.context, "ip");
   return stated;
 }
 

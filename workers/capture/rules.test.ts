@@ -102,6 +102,18 @@ describe("a source", () => {
     });
   });
 
+  it.each(["mask", "drop"] as const)("%s holds wherever a client says its address", (ip) => {
+    const stated = () => ({ $ip: "198.51.100.77" });
+    const properties = {
+      ...stated(),
+      $set: stated(),
+      $set_once: stated(),
+      $segment: { request_ip: "198.51.100.77", context: { ip: "198.51.100.77" } },
+    };
+    const event = ruled(withSource({ ip }), { ip: "198.51.100.77", properties, $set: stated(), $set_once: stated() });
+    expect(JSON.stringify(event)).not.toContain("198.51.100.77");
+  });
+
   it("that masks leaves no text in an address's place that is none", () => {
     const properties = { $ip: ["198.51.100.77"], $segment: { context: { ip: "localhost" } } };
     expect(ruled(withSource({ ip: "mask" }), { ip: null, properties })).toMatchObject({

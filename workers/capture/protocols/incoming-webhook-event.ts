@@ -4,7 +4,7 @@ import { canonicalUuid } from "../../../shared/uuid.ts";
 import { UuidV5 } from "../../../shared/uuid-v5.ts";
 import { distinctIdText } from "./distinct-id.ts";
 import { grouped, type WebhookBody } from "./incoming-webhook-body.ts";
-import { secretHeader, type Verify } from "./incoming-webhook-verify.ts";
+import { secretHeader, standardPrefix, type Verify } from "./incoming-webhook-verify.ts";
 import { isObject } from "./json-object.ts";
 import type { CaptureContext } from "./protocol.ts";
 
@@ -54,7 +54,7 @@ const DELIVERY_HEADERS = ["webhook-id", "svix-id", "x-github-delivery"];
 
 /** Null where the request does not say which delivery it is. */
 function deliveryUuid(headers: Headers, body: unknown, { id, team, verify }: WebhookSource): string | null {
-  for (const name of DELIVERY_HEADERS) {
+  for (const name of deliveryHeaders(headers, verify)) {
     const delivery = headers.get(name);
     // Only of Standard Webhooks is an id the event's own; GitHub's names a delivery to one of many receivers.
     if (delivery)
@@ -62,6 +62,23 @@ function deliveryUuid(headers: Headers, body: unknown, { id, team, verify }: Web
   }
   const stripe = verify?.scheme === "stripe" && isObject(body) ? body.id : null;
   return typeof stripe === "string" && stripe !== "" ? DELIVERY_IDS.of(`${team}/${id}/${stripe}`) : null;
+}
+
+/**
+ * Where a signature covers the id, no other one counts: with one of their own choice beside it, whoever has seen a signed request could
+ * send it again as many deliveries.
+ */
+function deliveryHeaders(headers: Headers, verify: Verify | undefined): readonly string[] {
+  switch (verify?.scheme) {
+    case "standard-webhooks":
+      return [`${standardPrefix(headers)}-id`];
+    case "stripe":
+      return [];
+    case "github":
+      return ["x-github-delivery"];
+    default:
+      return DELIVERY_HEADERS;
+  }
 }
 
 const USER_FIELDS = ["distinct_id", "user_id", "userId"];
@@ -80,9 +97,9 @@ function distinctIdOf(body: unknown, nestingLevels: number): string {
 
 /** Headers that may hold a secret or a proof of one (invariant 8). */
 const SECRET_HEADER = /authorization|cookie|secret|signature|token|api-?key|passw|hmac|jwt/;
-/** What the way here has added, and what is about the transport alone. */
+/** What the way here has added, addresses of all sorts of proxies above all, and what is about the transport alone. */
 const TRANSPORT_HEADER =
-  /^(?:cf-.*|cdn-loop|x-forwarded-.*|x-real-ip|.*client-ip|forwarded|via|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|content-(?:length|encoding)|accept-encoding)$/;
+  /^(?:cf-.*|cdn-loop|.*forwarded.*|.*-ip|.*(?:client|socket|remote)ip|.*-(?:viewer|external|remote)-addr(?:ess)?|via|host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|content-(?:length|encoding)|accept-encoding)$/;
 
 function keptHeaders(headers: Headers, verify: Verify | undefined): Record<string, string> {
   const secret = verify?.scheme === "secret" ? secretHeader(verify.header) : null;

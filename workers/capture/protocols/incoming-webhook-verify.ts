@@ -65,8 +65,13 @@ const STANDARD_PREFIXES = ["webhook", "svix"];
 const STANDARD_SIGNATURE = /^v1,(.+)$/;
 const STANDARD_SECRET_PREFIX = "whsec_";
 
+/** Of the three headers that are signed for together. */
+export function standardPrefix(headers: Headers): string {
+  return STANDARD_PREFIXES.find((name) => headers.has(`${name}-signature`)) ?? "webhook";
+}
+
 async function verifyStandardWebhooks(secret: string, { headers, body, nowMs }: Signed): Promise<void> {
-  const prefix = STANDARD_PREFIXES.find((name) => headers.has(`${name}-signature`)) ?? "webhook";
+  const prefix = standardPrefix(headers);
   const names = STANDARD_WEBHOOKS.map((part) => `${prefix}-${part}`);
   const missing = names.filter((name) => !headers.get(name));
   if (missing.length > 0) throw new MissingProofError(missing);

@@ -232,6 +232,12 @@ describe("its headers", () => {
       "via",
       "cdn-loop",
       "fastly-client-ip",
+      "x-original-forwarded-for",
+      "x-azure-socketip",
+      "x-azure-clientip",
+      "x-appengine-user-ip",
+      "x-envoy-external-address",
+      "cloudfront-viewer-address",
     ];
     const names = [...secrets, ...added, "x-key", "x-event", "webhook-timestamp", "__proto__"];
     const source = aSource({ verify: { scheme: "secret", header: "X-Key", sealed: "v1.sealed" } });
@@ -295,6 +301,18 @@ describe("its uuid", () => {
     // An id that anybody can write says nothing.
     const unproved = contextOf();
     expect(await uuidOf({}, unproved, body)).not.toBe(await uuidOf({}, unproved, body));
+    const replayed = { "stripe-signature": `t=${at},v1=${v1}`, "webhook-id": "another" };
+    expect(await uuidOf(replayed, context, body)).toBe(once);
+  });
+
+  it("is the signed one, whatever other ids are beside it", async () => {
+    const at = String(Date.UTC(2026, 7, 1, 12) / 1_000);
+    const v1 = createHmac("sha256", SECRET).update(`msg_1.${at}.{}`).digest("base64");
+    const context = contextOf(aSource({ verify: { scheme: "standard-webhooks", sealed: "v1.sealed" } }));
+    const signed = { "svix-id": "msg_1", "svix-timestamp": at, "svix-signature": `v1,${v1}` };
+    const once = await uuidOf(signed, context);
+    expect(await uuidOf({ ...signed, "webhook-id": UUID }, context)).toBe(once);
+    expect(await uuidOf({ ...signed, "x-github-delivery": "another" }, context)).toBe(once);
   });
 
   it("is made where the sender says nothing", async () => {
