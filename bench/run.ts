@@ -3,12 +3,13 @@ import { cpus } from "node:os";
 import { type Row, table } from "./report.ts";
 import { captureBatch } from "./scenarios/capture-batch.ts";
 import { captureSingle } from "./scenarios/capture-single.ts";
+import { decode } from "./scenarios/decode.ts";
 import { isolate } from "./scenarios/isolate.ts";
 import { path } from "./scenarios/path.ts";
 import { peers } from "./scenarios/peers.ts";
 import { transform } from "./scenarios/transform.ts";
 
-const SCENARIOS = [captureSingle, captureBatch, isolate, transform, peers, path];
+const SCENARIOS = [captureSingle, captureBatch, decode, isolate, transform, peers, path];
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
