@@ -1,5 +1,6 @@
 import type { LaneStatus } from "../lane-api.ts";
 import type { OutboxStatus } from "../outbox-api.ts";
+import type { ReplayStatus } from "../replay-api.ts";
 
 export function aLaneStatus(overrides: Partial<LaneStatus> = {}): LaneStatus {
   return {
@@ -39,7 +40,17 @@ export function anOutboxStatus(overrides: Partial<OutboxStatus> = {}): OutboxSta
     paused: null,
     failingSince: null,
     attempts: 0,
-    lastError: null, rateLimitedUntil: null,
+    lastError: null,
+    rateLimitedUntil: null,
+    ...overrides,
+  };
+}
+
+export function aReplayStatus(overrides: Partial<ReplayStatus> = {}): ReplayStatus {
+  return {
+    ...{ id: "r1", from: "dead_letters", source: "hook", destination: "hook", state: "done" },
+    ...{ created_at: "2026-01-01T00:00:00.000Z", ended_at: "2026-01-01T00:00:01.000Z" },
+    ...{ total: 3, seen: 3, replayed: 3, problem: null },
     ...overrides,
   };
 }
