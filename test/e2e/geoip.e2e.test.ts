@@ -19,7 +19,7 @@ const GEO = {
   ...{ latitude: 48.1374, longitude: 11.5755, timezone: "Europe/Berlin" },
 };
 
-const template = readFileSync(new URL("../../templates/transformations/geoip/script.ts", import.meta.url), "utf8");
+const template = readFileSync(join(import.meta.dirname, "../../templates/transformations/geoip/script.ts"), "utf8");
 const file = join(freshFolder(), "my places.mmdb");
 
 let sink: WebhookSink;
