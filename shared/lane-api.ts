@@ -1,8 +1,9 @@
 import type { Event } from "./event.ts";
+import type { LaneReplay, ReplayStatus, ReplaysApi } from "./replay-api.ts";
 import type { Runs } from "./runs.ts";
 
 /** What a lane answers over RPC. */
-export interface LaneApi {
+export interface LaneApi extends ReplaysApi {
   /** Resolves once the events are on disk. Throws `lane_full` when over the byte cap; anything thrown means: not durable. */
   append(append: LaneAppend): Promise<LaneAppended>;
   /** Its position, backlog and the state of the team's scripts. */
@@ -18,6 +19,8 @@ export interface LaneApi {
   release(selection: QuarantineSelection): Promise<{ released: number }>;
   /** Ends quarantined events: from now on they count as dropped. */
   discard(selection: QuarantineSelection): Promise<{ discarded: number }>;
+  /** Starts to send a destination the retained events of a time once more; resolves with how far that is after at most `REPLAY_ANSWER_MS`. */
+  replay(request: LaneReplay): Promise<ReplayStatus>;
 }
 
 export interface QuarantineSelection {

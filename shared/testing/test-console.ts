@@ -7,10 +7,11 @@ import { compileBundle } from "../../workers/transform/compile.ts";
 import type { Event } from "../event.ts";
 import type { LaneStatus, QuarantinedEvent, QuarantineQuery } from "../lane-api.ts";
 import type { Book, DeadLetterPage, DeadLetterQuery, DeadLetterSelection, OutboxStatus } from "../outbox-api.ts";
+import type { ReplayRequest, ReplayStatus } from "../replay-api.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { type MemoryKv, memoryKv } from "./memory-kv.ts";
 import { type NodeD1, nodeD1 } from "./node-d1.ts";
-import { aLaneStatus, anOutboxStatus } from "./statuses.ts";
+import { aLaneStatus, anOutboxStatus, aReplayStatus } from "./statuses.ts";
 
 const ADMIN_TOKEN = "admin-token";
 
@@ -28,6 +29,8 @@ export interface TestConsole {
   samples: Map<string, Event[]>;
   /** Of each lane, by id. */
   quarantines: Map<string, QuarantinedEvent[]>;
+  /** Of each lane, and of each outbox by "team/destination". */
+  replays: Map<string, ReplayStatus[]>;
   /** Asks with the admin token; an object is sent as JSON. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
   deps: ConsoleDeps;
@@ -54,6 +57,15 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
     if (answer instanceof Error) throw answer;
     return answer;
   };
+  const replays = new Map<string, ReplayStatus[]>();
+  const replayed = ({ id, from, destination }: ReplayRequest & Pick<ReplayStatus, "from">, source: string) =>
+    aReplayStatus({ id, from, source, destination, replayed: 3 });
+  const cancelled = (name: string, id: string) => {
+    const found = replays.get(name)?.find((replay) => replay.id === id && replay.state === "running");
+    if (found !== undefined) found.state = "cancelled";
+    return found !== undefined;
+  };
+  let ids = 0;
   const deps: ConsoleDeps = {
     adminToken: ADMIN_TOKEN,
     store: new ConfigStore(db),
@@ -66,6 +78,7 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
     kinds: destinationKinds,
     compile: compileBundle,
     clock,
+    newId: () => `id${++ids}`,
     objects: {
       lane: (lane) => ({
         append: async () => record<never>(`append ${lane}`, new Error("the console never appends")),
@@ -85,6 +98,9 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
         },
         release: async (selection) => record(`release ${lane} ${JSON.stringify(selection)}`, { released: 2 }),
         discard: async (selection) => record(`discard ${lane} ${JSON.stringify(selection)}`, { discarded: 1 }),
+        replay: async (request) => record(`replay ${lane} ${JSON.stringify(request)}`, replayed(request, lane)),
+        replays: async () => record(`replays ${lane}`, replays.get(lane) ?? []),
+        cancelReplay: async (id) => record(`cancel ${lane} ${id}`, cancelled(lane, id)),
       }),
       outbox: (team, destination) => {
         const name = `${team}/${destination}`;
@@ -105,9 +121,15 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
             record(`deadLetters ${name} ${JSON.stringify(query)}`, status);
             return { dead_letters: [], total: 0, next: null } satisfies DeadLetterPage;
           },
-          replay: async (selection: DeadLetterSelection) => {
-            record(`replay ${name} ${JSON.stringify(selection)}`, status);
-            return { replayed: 3 };
+          replay: async (request) => {
+            record(`replay ${name} ${JSON.stringify(request)}`, status);
+            return replayed(request, destination);
+          },
+          replays: async () => record(`replays ${name}`, replays.get(name) ?? []),
+          cancelReplay: async (id) => record(`cancel ${name} ${id}`, cancelled(name, id)),
+          discard: async (selection: DeadLetterSelection) => {
+            record(`discard ${name} ${JSON.stringify(selection)}`, status);
+            return { discarded: 4 };
           },
         };
       },
@@ -123,6 +145,7 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
     deps,
     samples,
     quarantines,
+    replays,
     lane: async (team, status, failure) => {
       await db.prepare("INSERT INTO lanes VALUES (?, ?)").bind(status.lane, team).run();
       lanes.set(status.lane, failure ?? aLaneStatus({ team, ...status }));
@@ -135,7 +158,7 @@ export function testConsole(overrides: Partial<ConsoleDeps> = {}): TestConsole {
       const init = body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) };
       const response = await router.fetch(new Request(`http://console${path}`, { method, headers, ...init }));
       const text = await response.text();
-      const isJson = response.headers.get("Content-Type")?.includes("json") === true;
+      const isJson = (response.headers.get("Content-Type")?.match(/\bjson/) !== null) === true;
       return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : null };
     },
   };

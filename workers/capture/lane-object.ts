@@ -14,6 +14,7 @@ import type {
 } from "../../shared/lane-api.ts";
 import { logLine } from "../../shared/log.ts";
 import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
+import type { LaneReplay, ReplayStatus } from "../../shared/replay-api.ts";
 import type { SnapshotReader, TeamSnapshot } from "../../shared/snapshot.ts";
 import { createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
@@ -25,6 +26,7 @@ import type { CaptureEnv } from "./env.ts";
 import { DEFAULT_LANE_LIMITS, Lane } from "./lane.ts";
 import { laneLimits } from "./lane-limits.ts";
 import { unresolvedToken } from "./lane-name.ts";
+import { LaneReplays } from "./lane-replays.ts";
 import { laneStatus } from "./lane-status.ts";
 import { LaneStore } from "./lane-store.ts";
 import { Pump } from "./pump.ts";
@@ -51,6 +53,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   readonly #health: ScriptHealth;
   readonly #pump: Pump;
   readonly #admission: Admission;
+  readonly #replays: LaneReplays;
   readonly #reader: SnapshotReader & { forget(): void };
   #name: string | null;
   #team: string | null;
@@ -89,6 +92,20 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
       clock: this.#clock,
       log: (record) => logLine({ lane: this.#name, team: this.#team, ...record }),
     });
+    this.#replays = new LaneReplays({
+      ...{ lane: this.#lane, quarantine: this.#quarantine, sql, clock: this.#clock },
+      ...{ name: () => this.#name ?? "", skipped: () => this.#health.quarantined() },
+      snapshot: () => this.#snapshot(),
+      run: (bundle, events, options) =>
+        runInSandbox(env.SANDBOX, bundle, events, options, (sealed) => env.DELIVER.open(sealed)),
+      append: (append) => this.#appendToOutbox(append),
+      wait: async (ms, wake) => {
+        const timer = runtimeTimer(ms);
+        await (wake === undefined ? timer.done : Promise.race([timer.done, wake]));
+        timer.cancel();
+      },
+      log: (record) => logLine({ lane: this.#name, ...record }),
+    });
     const limits = { ...DEFAULT_ADMISSION_LIMITS };
     if (env.ADMISSION_FREE_EVENTS !== undefined) limits.freeEvents = Number(env.ADMISSION_FREE_EVENTS);
     const admission = {
@@ -97,7 +114,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
       timer: runtimeTimer,
     };
     this.#admission = new Admission(admission, limits);
-    if (this.#pump.hasWork) this.#resume();
+    if (this.#pump.hasWork || this.#replays.hasWork) this.#resume();
   }
 
   async append(append: LaneAppend): Promise<LaneAppended> {
@@ -139,6 +156,21 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
     return { discarded: this.#quarantine.discard(selection) };
   }
 
+  async replay(request: LaneReplay): Promise<ReplayStatus> {
+    this.#reader.forget();
+    this.#replays.start(request);
+    this.#resume();
+    return this.#replays.answer(request.id);
+  }
+
+  async replays(): Promise<ReplayStatus[]> {
+    return this.#replays.statuses();
+  }
+
+  async cancelReplay(id: string): Promise<boolean> {
+    return this.#replays.cancel(id);
+  }
+
   async usage(): Promise<DailyUsage> {
     return this.#lane.usage;
   }
@@ -156,8 +188,10 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
 
   #resume(): void {
     if (!this.#registered) this.ctx.waitUntil(this.#register());
-    if (!this.#pump.hasWork) return;
+    if (this.#replays.hasWork) this.ctx.waitUntil(this.#replays.kick());
+    if (!this.#pump.hasWork && !this.#replays.hasWork) return;
     this.#arm();
+    if (!this.#pump.hasWork) return;
     // One that waits for a parked destination has to hear of new events: the other destinations do not wait for it.
     if (this.#pump.isRunning) void this.#pump.kick();
     else this.ctx.waitUntil(this.#runPump());
@@ -226,7 +260,7 @@ export class LaneObject extends DurableObject<CaptureEnv> implements LaneApi {
   }
 
   /** Throws also where there is no answer in time: an outbox that hangs must not hang the others' events. */
-  async #appendToOutbox(append: Omit<OutboxAppend, "lane">): Promise<OutboxAppended> {
+  async #appendToOutbox(append: Omit<OutboxAppend, "lane"> & { lane?: string }): Promise<OutboxAppended> {
     const stub = outboxStub(this.env.OUTBOXES, append.team, append.destination);
     const timer = runtimeTimer(OUTBOX_TIMEOUT_MS);
     const late = timer.done.then((): never => {

@@ -1,6 +1,7 @@
 import type { DailyUsage, Refused } from "../../shared/lane-api.ts";
 import { type Migration, migrate, scalar } from "../../shared/migrate.ts";
 import { addRefused } from "../../shared/refused.ts";
+import { REPLAYS_TABLE } from "../../shared/replay-store.ts";
 import { firstRow, type Sql } from "../../shared/sql.ts";
 
 /**
@@ -86,6 +87,7 @@ const MIGRATIONS: readonly Migration[] = [
       ) WITHOUT ROWID`,
     ],
   },
+  { id: "2026-11-replays", statements: [REPLAYS_TABLE] },
 ];
 
 export interface LogRow {

@@ -157,6 +157,18 @@ export class Lane {
     this.#companion = companion;
   }
 
+  /** The first seq that came at `time` or later; `nextSeq` where there is none. Rows stand in the order of their times. */
+  seqSince(time: number): number {
+    let [low, high] = [this.#store.firstSeq() ?? this.#endSeq, this.#endSeq];
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      const head = this.#store.headAt(middle);
+      if (head !== null && head.acceptedAt < time) low = head.firstSeq + head.count;
+      else high = Math.min(middle, head?.firstSeq ?? middle);
+    }
+    return low;
+  }
+
   /** Milliseconds since the epoch at which the oldest event of the backlog was accepted; null without one. */
   oldestAt(): number | null {
     return this.backlog === 0 ? null : (this.#store.headAt(this.#cursor + 1)?.acceptedAt ?? null);

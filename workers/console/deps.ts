@@ -20,6 +20,8 @@ export interface ConsoleDeps {
   kinds: readonly DestinationKind[];
   compile: CompileBundle;
   clock: Clock;
+  /** A new id, different each time. */
+  newId: () => string;
 }
 
 /** Stubs of objects; a call that takes too long rejects. */

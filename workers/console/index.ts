@@ -30,6 +30,7 @@ export default {
       kinds: destinationKinds,
       compile: compileBundle,
       clock: systemClock,
+      newId: () => crypto.randomUUID(),
     });
     return router.fetch(request);
   },

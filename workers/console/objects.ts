@@ -37,6 +37,9 @@ export function timedObjects(
         quarantine: (query) => within(stub.quarantine(query)),
         release: (selection) => within(stub.release(selection)),
         discard: (selection) => within(stub.discard(selection)),
+        replay: (request) => within(stub.replay(request)),
+        replays: () => within(stub.replays()),
+        cancelReplay: (id) => within(stub.cancelReplay(id)),
       };
     },
     outbox: (team, destination): OutboxApi => {
@@ -45,7 +48,10 @@ export function timedObjects(
         append: (append) => within(stub.append(append)),
         status: () => within(stub.status()),
         deadLetters: (query) => within(stub.deadLetters(query)),
-        replay: (selection) => within(stub.replay(selection)),
+        replay: (request) => within(stub.replay(request)),
+        replays: () => within(stub.replays()),
+        cancelReplay: (id) => within(stub.cancelReplay(id)),
+        discard: (selection) => within(stub.discard(selection)),
         pause: (pause) => within(stub.pause(pause)),
         resume: () => within(stub.resume()),
         wake: () => within(stub.wake()),

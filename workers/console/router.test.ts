@@ -1,6 +1,8 @@
 import { beforeEach, expect, test } from "vitest";
 import type { Event } from "../../shared/event.ts";
 import type { QuarantinedEvent, ScriptStatus } from "../../shared/lane-api.ts";
+import type { DeadLetter } from "../../shared/outbox-api.ts";
+import { aReplayStatus } from "../../shared/testing/statuses.ts";
 import { aBook, type TestConsole, testConsole } from "../../shared/testing/test-console.ts";
 import { scriptTrouble } from "./api/transformations.ts";
 
@@ -413,8 +415,8 @@ test("dead letters are replayed, all or those selected", async () => {
   expect(all).toMatchObject({ status: 200, body: { team: "acme", destination: "hook", replayed: 3 } });
   await console_.ask("POST", path, { destination: "hook", ids: [1, 2], until: "2026-01-02T00:00:00Z" });
   expect(console_.calls).toEqual([
-    "replay acme/hook {}",
-    'replay acme/hook {"ids":[1,2],"until":"2026-01-02T00:00:00.000Z"}',
+    'replay acme/hook {"id":"id1","from":"dead_letters","team":"acme","destination":"hook","selection":{}}',
+    expect.stringContaining('"selection":{"ids":[1,2],"until":"2026-01-02T00:00:00.000Z"}'),
   ]);
 });
 
@@ -422,7 +424,7 @@ test("a replay that cannot run the destination's script says so, and how far it 
   const { objects } = console_.deps;
   const { outbox } = objects;
   const problem = "the sandbox is away";
-  objects.outbox = (...of) => ({ ...outbox(...of), replay: async () => ({ replayed: 2, problem }) });
+  objects.outbox = (...of) => ({ ...outbox(...of), replay: async () => aReplayStatus({ replayed: 2, problem }) });
   const answer = await console_.ask("POST", "/api/teams/acme/dead-letters/replay", { destination: "hook" });
   expect(answer).toMatchObject({ status: 503, body: { code: "script_not_run" } });
   expect(answer.body.detail).toMatch(/^the sandbox is away. 2 dead letters were replayed; those .* stay/);
@@ -521,4 +523,85 @@ test("notifications are part of the configuration: their secret is sealed, their
   const refused = await console_.ask("PUT", "/api/config", { teams: [{ ...ACME, notifications: { url: "ftp://x" } }] });
   expect(refused.status).toBe(422);
   expect(refused.text).toContain("teams[0].notifications.url");
+});
+
+test("dead letters are replayed elsewhere at a rate; a replay that is not over yet answers 202", async () => {
+  const { objects } = console_.deps;
+  const { outbox } = objects;
+  const running = aReplayStatus({ state: "running", replayed: 7, total: 90 });
+  const asked: unknown[] = [];
+  objects.outbox = (...of) => ({
+    ...outbox(...of),
+    replay: async (request) => {
+      asked.push(request);
+      return running;
+    },
+  });
+  const path = "/api/teams/acme/dead-letters/replay";
+  const answer = await console_.ask("POST", path, { destination: "hook", to: "print", events_per_second: 50 });
+  expect(answer).toMatchObject({
+    status: 202,
+    body: { to: "print", replayed: 7, replay: { id: "r1", state: "running", total: 90 } },
+  });
+  expect(asked).toMatchObject([{ destination: "print", events_per_second: 50 }]);
+  const unknown = await console_.ask("POST", path, { destination: "hook", to: "nowhere" });
+  expect(unknown).toMatchObject({ status: 404, body: { field: "to" } });
+  expect((await console_.ask("POST", path, { destination: "hook", events_per_second: 0 })).status).toBe(400);
+});
+
+test("dead letters are discarded with a count, and exported page by page as lines", async () => {
+  const answer = await console_.ask("POST", "/api/teams/acme/dead-letters/discard", {
+    destination: "hook",
+    reason: "4",
+  });
+  expect(answer.body).toEqual({ team: "acme", destination: "hook", discarded: 4 });
+  const { objects } = console_.deps;
+  const { outbox } = objects;
+  const letter = (id: number) => ({ id, uuid: `u${id}` }) as DeadLetter;
+  objects.outbox = (...of) => ({
+    ...outbox(...of),
+    deadLetters: async ({ after = 0 }) => {
+      const dead_letters = after < 6 ? [letter(after + 1), letter(after + 2)] : [];
+      return { dead_letters, total: 0, next: after < 4 ? after + 2 : null };
+    },
+  });
+  const exported = await console_.ask("GET", "/api/teams/acme/dead-letters/export?destination=hook&event=signup");
+  expect(exported.headers.get("Content-Type")).toBe("application/x-ndjson");
+  expect(
+    exported.text
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).id),
+  ).toEqual([1, 2, 3, 4, 5, 6]);
+});
+
+test("a replay from the lanes is one job in each; together they are shown, and cancelled", async () => {
+  for (const lane of ["acme:0", "acme:1"]) await console_.lane("acme", { lane });
+  const range = { since: "2026-01-01T00:00:00+01:00", until: "2026-01-02T00:00:00Z" };
+  const started = await console_.ask("POST", "/api/teams/acme/replay", { destination: "hook", ...range });
+  expect(started.body.replay).toMatchObject({ id: "id1", from: "lane", replayed: 6, sources: ["acme:0", "acme:1"] });
+  expect(console_.calls).toContainEqual(expect.stringContaining('"since":"2025-12-31T23:00:00.000Z"'));
+  const part = (lane: string, state: "running" | "done") =>
+    aReplayStatus({ id: "id1", from: "lane", source: lane, state, ended_at: null, total: 5, seen: 2, replayed: 1 });
+  console_.replays.set("acme:0", [part("acme:0", "running")]);
+  console_.replays.set("acme:1", [part("acme:1", "done")]);
+  const other = aReplayStatus({ id: "r9", created_at: "2026-01-05T00:00:00.000Z" });
+  console_.replays.set("acme/hook", [other]);
+  const { body } = await console_.ask("GET", "/api/teams/acme/replays");
+  expect(body.replays).toMatchObject([
+    { id: "r9", sources: ["hook"] },
+    { id: "id1", state: "running", total: 10, seen: 4, replayed: 2 },
+  ]);
+  const cancelled = await console_.ask("DELETE", "/api/teams/acme/replays/id1");
+  expect(cancelled.body.replay).toMatchObject({ id: "id1", state: "cancelled" });
+  expect((await console_.ask("GET", "/api/teams/acme/replays/id1")).body.replay.state).toBe("cancelled");
+  expect(await console_.ask("DELETE", "/api/teams/acme/replays/none")).toMatchObject({ status: 404 });
+});
+
+test.each([
+  [{ destination: "nowhere", since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z" }, 404, "destination"],
+  [{ destination: "hook", since: "2026-01-02T00:00:00Z", until: "2026-01-01T00:00:00Z" }, 400, "until"],
+  [{ destination: "hook", since: "yesterday", until: "2026-01-01T00:00:00Z" }, 400, "since"],
+])("a replay of %j is refused", async (body, status, field) => {
+  expect(await console_.ask("POST", "/api/teams/acme/replay", body)).toMatchObject({ status, body: { field } });
 });

@@ -1,12 +1,13 @@
 import { IttyRouter } from "itty-router";
 import { AppError } from "../../shared/errors.ts";
 import { getConfig, putConfig } from "./api/config.ts";
-import { listDeadLetters, replayDeadLetters } from "./api/dead-letters.ts";
+import { discardDeadLetters, exportDeadLetters, listDeadLetters, replayDeadLetters } from "./api/dead-letters.ts";
 import { listDestinations, pauseDestination, resumeDestination } from "./api/destinations.ts";
 import { getFlow } from "./api/flow.ts";
 import { getHealth } from "./api/health.ts";
 import { getMetrics } from "./api/metrics.ts";
 import { discardQuarantine, listQuarantine, listSamples, replayQuarantine } from "./api/quarantine.ts";
+import { cancelReplay, getReplay, listReplays, startReplay } from "./api/replays.ts";
 import type { Call } from "./api/request.ts";
 import { listTeams } from "./api/teams.ts";
 import { listTemplates } from "./api/templates.ts";
@@ -43,7 +44,13 @@ const ROUTES: readonly Route[] = [
   { method: "GET", path: "/api/teams/:team/versions/:version", handler: getVersion },
   { method: "POST", path: "/api/teams/:team/rollback", handler: rollBack },
   { method: "GET", path: "/api/teams/:team/dead-letters", handler: listDeadLetters },
+  { method: "GET", path: "/api/teams/:team/dead-letters/export", handler: exportDeadLetters },
   { method: "POST", path: "/api/teams/:team/dead-letters/replay", handler: replayDeadLetters },
+  { method: "POST", path: "/api/teams/:team/dead-letters/discard", handler: discardDeadLetters },
+  { method: "POST", path: "/api/teams/:team/replay", handler: startReplay },
+  { method: "GET", path: "/api/teams/:team/replays", handler: listReplays },
+  { method: "GET", path: "/api/teams/:team/replays/:replay", handler: getReplay },
+  { method: "DELETE", path: "/api/teams/:team/replays/:replay", handler: cancelReplay },
   { method: "GET", path: "/api/teams/:team/quarantine", handler: listQuarantine },
   { method: "POST", path: "/api/teams/:team/quarantine/replay", handler: replayQuarantine },
   { method: "POST", path: "/api/teams/:team/quarantine/discard", handler: discardQuarantine },

@@ -28,6 +28,9 @@ export interface Replayable {
   body: Uint8Array;
 }
 
+/** Of a page: well below the 32 MiB that may pass between workers. */
+const PAGE_BYTES = 8_000_000;
+
 /** What a row weighs beside its body and its answer: names, index, page overhead, roughly. */
 const ROW_BYTES = 200;
 
@@ -53,13 +56,21 @@ export class DeadLetterStore {
     return bytes;
   }
 
-  page(selection: DeadLetterSelection, after: number, limit: number): DeadLetter[] {
+  /** In order, as many as pass between workers at once; `more`: it stopped for their size. */
+  page(selection: DeadLetterSelection, after: number, limit: number): { page: DeadLetter[]; more: boolean } {
     const { where, values } = condition(selection);
     const rows = this.#sql.query<Row>(
       `SELECT *, ${UNSHAPED} FROM dead_letters WHERE id > ? AND ${where} ORDER BY id LIMIT ?`,
       ...[after, ...values, limit],
     );
-    return [...rows].map(deadLetterOf);
+    const page: DeadLetter[] = [];
+    let left = PAGE_BYTES;
+    for (const row of rows) {
+      page.push(deadLetterOf(row));
+      left -= row.bytes;
+      if (left < 0) return { page, more: true };
+    }
+    return { page, more: false };
   }
 
   count(selection: DeadLetterSelection): number {
@@ -97,6 +108,20 @@ export class DeadLetterStore {
       taken.push({ id, unshaped, token, bytes: weight, body: line });
     }
     return taken;
+  }
+
+  /** Those of (after, through] in order, without their bodies. */
+  weights(
+    selection: DeadLetterSelection,
+    range: { after: number; through: number },
+    limit: number,
+  ): { id: number; bytes: number }[] {
+    const { where, values } = condition(selection);
+    const rows = this.#sql.query<{ id: number; bytes: number }>(
+      `SELECT id, bytes FROM dead_letters WHERE id > ? AND id <= ? AND ${where} ORDER BY id LIMIT ?`,
+      ...[range.after, range.through, ...values, limit],
+    );
+    return [...rows];
   }
 
   /** Which of them are still there. */
@@ -151,6 +176,7 @@ function condition(selection: DeadLetterSelection): { where: string; values: Sql
     terms.push(["id IN (SELECT value FROM json_each(?))", JSON.stringify(selection.ids)]);
   if (selection.event !== undefined) terms.push(["event = ?", selection.event]);
   if (selection.distinct_id !== undefined) terms.push(["distinct_id = ?", selection.distinct_id]);
+  if (selection.reason !== undefined) terms.push(["instr(lower(reason), lower(?)) > 0", selection.reason]);
   if (selection.since !== undefined) terms.push(["died_at >= ?", Date.parse(selection.since)]);
   if (selection.until !== undefined) terms.push(["died_at < ?", Date.parse(selection.until)]);
   if (terms.length === 0) return { where: "TRUE", values: [] };

@@ -21,12 +21,12 @@ const MAX_PAGE_COUNT = 1_000;
 /** An answer's page; larger ones would not pass between workers. */
 export function deadLetterPage(store: DeadLetterStore, query: DeadLetterQuery): DeadLetterPage {
   const limit = Math.max(1, Math.min(query.limit ?? DEFAULT_PAGE_COUNT, MAX_PAGE_COUNT));
-  const letters = store.page(query, query.after ?? 0, limit + 1);
+  const { page: letters, more } = store.page(query, query.after ?? 0, limit + 1);
   const page = letters.slice(0, limit);
   return {
     dead_letters: page,
-    total: store.count(query),
-    next: letters.length > limit ? (page.at(-1)?.id ?? null) : null,
+    total: query.uncounted === true ? 0 : store.count(query),
+    next: more || letters.length > limit ? (page.at(-1)?.id ?? null) : null,
   };
 }
 

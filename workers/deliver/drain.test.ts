@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import { encodeLines } from "../../shared/ndjson.ts";
 import type { Sent } from "./destinations/destination.ts";
-import { replayDeadLetters } from "./replay.ts";
 import {
   aDestination,
   anAppend,
@@ -12,6 +11,7 @@ import {
   OutboxRig,
   uuidsOf,
 } from "./testing/outbox-rig.ts";
+import { replayAll } from "./testing/replay-all.ts";
 
 const ids = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => `acme:0-${from + i}`);
 
@@ -275,8 +275,7 @@ test("replayed dead letters are pending again and keep their uuid (invariants 5 
   expect(rig.outbox.book()).toMatchObject({ dead: 3, pending: 0 });
   rig.answer = () => DELIVERED;
   rig.requests.length = 0;
-  const deps = { outbox: rig.outbox, reshape: async () => ({ problem: "none needs it" }), pause: async () => {} };
-  expect(await replayDeadLetters(deps, { ids: [2, 3] })).toEqual({ replayed: 2 });
+  expect(await replayAll(rig, {}, { ids: [2, 3] })).toEqual({ replayed: 2 });
   expect(bookProblems(rig.outbox)).toEqual([]);
   rig.drain.kick();
   await rig.advance(60_000);

@@ -51,7 +51,7 @@ export class Notices {
       const snapshot = await this.#deps.snapshot(identity.team);
       if (snapshot?.notifications !== undefined) {
         const appended = await this.#deps.append({
-          ...{ team: identity.team, destination: NOTIFICATIONS, lane: `notices:${identity.destination}` },
+          ...{ team: identity.team, destination: NOTIFICATIONS, lane: `$notices:${identity.destination}` },
           ...{ after: first.id - 1, through: last.id, seqs: notices.map(({ id }) => id) },
           ...{ events: encodeLines(notices.map(({ body }) => body)), tokens: [["", notices.length]] },
           ...{ dropped: [], filtered: [], expired: [] },

@@ -1,19 +1,24 @@
+import { connect } from "cloudflare:sockets";
 import { DurableObject } from "cloudflare:workers";
 import { systemClock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { logLine } from "../../shared/log.ts";
 import type * as api from "../../shared/outbox-api.ts";
+import type { ReplayStatus } from "../../shared/replay-api.ts";
 import { type CachingSnapshotReader, createSnapshotReader, snapshotTtl } from "../../shared/snapshot-reader.ts";
 import { objectSql } from "../../shared/sql.ts";
 import { outboxStub } from "../../shared/stubs.ts";
+import { runtimeTimer } from "../../shared/timer.ts";
 import { runInSandbox } from "../capture/sandbox-client.ts";
 import { attempt } from "./attempt.ts";
+import type { Connect } from "./destinations/destination.ts";
 import { Drain } from "./drain.ts";
 import type { DeliverEnv } from "./env.ts";
+import { Kept } from "./kept.ts";
 import { Notices } from "./notices.ts";
 import { Outbox } from "./outbox.ts";
 import { loadDestination } from "./outbox-config.ts";
-import { replayDeadLetters } from "./replay.ts";
+import { Replays } from "./replays.ts";
 import { type ReshapeDeps, reshape } from "./reshape.ts";
 import { sealedSecrets } from "./sealed-secrets.ts";
 import type { Timers } from "./timers.ts";
@@ -30,6 +35,9 @@ const timers: Timers = {
 /** Requests that are delivered within so long are booked in one commit: little beside an fsync, and what a crash sends again. */
 const SETTLE_MS = 5;
 
+/** A connection that nobody uses keeps its object in memory; a new one costs some milliseconds. */
+const KEPT_IDLE_MS = 30_000;
+
 /** One destination's outbox: wiring only. outbox.ts has the rules, drain.ts the sending. */
 export class OutboxObject extends DurableObject<DeliverEnv> implements api.OutboxApi {
   readonly #outbox: Outbox;
@@ -37,19 +45,22 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   readonly #wakeups: Wakeups;
   readonly #notices: Notices;
   readonly #snapshots: CachingSnapshotReader;
-  readonly #reshapeDeps: ReshapeDeps;
+  readonly #replays: Replays;
   /** Whether the sweep knows of this object. */
   #registered = false;
 
   constructor(ctx: DurableObjectState, env: DeliverEnv) {
     super(ctx, env);
     const newId = () => crypto.randomUUID();
+    const sql = objectSql(ctx.storage);
+    const appendTo = (append: api.OutboxAppend) =>
+      outboxStub(env.OUTBOXES, append.team, append.destination).append(append);
     const noticed = () => ctx.waitUntil(this.#notices.flush());
-    this.#outbox = new Outbox({ sql: objectSql(ctx.storage), clock: systemClock, random: Math.random, newId, noticed });
+    this.#outbox = new Outbox({ sql, clock: systemClock, random: Math.random, newId, noticed });
     this.#snapshots = createSnapshotReader({ kv: env.SNAPSHOTS, db: env.DB, clock: systemClock, ...snapshotTtl(env) });
     this.#notices = new Notices({
       ...{ outbox: this.#outbox, snapshot: (team) => this.#snapshots.team(team), log: logLine },
-      append: (append) => outboxStub(env.OUTBOXES, append.team, append.destination).append(append),
+      append: appendTo,
     });
     const vault = Vault.fromBase64(env.SECRET_KEY);
     const open = (sealed: string) => vault.open(sealed);
@@ -57,15 +68,29 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
       ...{ snapshots: this.#snapshots, vault },
       sealedSecrets: (team: string, destination: string) => sealedSecrets(env.DB, team, destination),
     };
-    this.#reshapeDeps = {
+    const reshapeDeps: ReshapeDeps = {
       snapshots: this.#snapshots,
       run: (bundle, only, events) =>
         runInSandbox(env.SANDBOX, bundle, events, { careful: false, skip: [], fail: [], only }, open),
     };
+    this.#replays = new Replays({
+      ...{ outbox: this.#outbox, sql, clock: systemClock, log: logLine, append: appendTo },
+      reshape: (destination, events) => reshape(reshapeDeps, this.#outbox.identity()?.team ?? "", destination, events),
+      wait: async (ms, wake) => {
+        // Events that a step has put back are sent meanwhile.
+        this.#drain.kick();
+        const timer = runtimeTimer(ms);
+        await (wake === undefined ? timer.done : Promise.race([timer.done, wake]));
+        timer.cancel();
+      },
+    });
     const attemptDeps = {
       ...{ clock: systemClock, timers, print: (line: string) => logLine({ print: line }) },
       // On one machine all that leaves goes through a network that the operator has bounded; Cloudflare has its own.
       fetch: ((input, init) => (env.EGRESS ?? globalThis).fetch(input, init)) as typeof fetch,
+      connect: ((address, how) =>
+        env.EGRESS === undefined ? connect(address, how) : env.EGRESS.connect(address, how)) as Connect,
+      kept: new Kept(timers, KEPT_IDLE_MS),
     };
     this.#wakeups = new Wakeups({
       ...{ clock: systemClock, timers, wake: () => this.#drain.kick() },
@@ -104,20 +129,26 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     return this.#outbox.deadLetters(query);
   }
 
-  async replay(selection: api.DeadLetterSelection): Promise<{ replayed: number; problem?: string }> {
+  async replay(request: Parameters<api.OutboxApi["replay"]>[0]): Promise<ReplayStatus> {
     // With a short maximum age what is replayed would die again before the next probe.
-    this.#drain.trust();
+    if (request.destination === this.#outbox.identity()?.destination) this.#drain.trust();
     // A script that has just been mended is the one to run.
     this.#snapshots.forget();
-    const { team, destination } = this.#outbox.identity() ?? { team: "", destination: "" };
-    const deps = {
-      outbox: this.#outbox,
-      reshape: (events: Uint8Array) => reshape(this.#reshapeDeps, team, destination, events),
-      pause: () => scheduler.wait(0),
-    };
-    const replayed = await replayDeadLetters(deps, selection);
+    this.#replays.start(request);
     this.#resume();
-    return replayed;
+    return this.#replays.answer(request.id);
+  }
+
+  async replays(): Promise<ReplayStatus[]> {
+    return this.#replays.statuses();
+  }
+
+  async cancelReplay(id: string): Promise<boolean> {
+    return this.#replays.cancel(id);
+  }
+
+  async discard(selection: api.DeadLetterSelection): Promise<{ discarded: number }> {
+    return { discarded: await this.#replays.discard(selection) };
   }
 
   async pause({ team, destination, reason }: Parameters<api.OutboxApi["pause"]>[0]): Promise<void> {
@@ -148,9 +179,11 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   }
 
   #resume(): void {
-    if (this.#outbox.pending().count === 0) return;
+    const hasReplays = this.#replays.hasWork;
+    if (this.#outbox.pending().count === 0 && !hasReplays) return;
     this.#wakeups.guard();
     this.#drain.kick();
+    if (hasReplays) this.ctx.waitUntil(this.#replays.kick());
   }
 
   /** Once in the object's life; tried again with the next append or wake until it works. */

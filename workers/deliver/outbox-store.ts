@@ -1,4 +1,5 @@
 import { type Migration, migrate } from "../../shared/migrate.ts";
+import { REPLAYS_TABLE } from "../../shared/replay-store.ts";
 import type { Runs } from "../../shared/runs.ts";
 import { firstRow, type Sql, type SqlValue } from "../../shared/sql.ts";
 
@@ -46,6 +47,7 @@ export const MIGRATIONS: readonly Migration[] = [
       "ALTER TABLE book ADD COLUMN replayed INTEGER NOT NULL DEFAULT 0",
       "ALTER TABLE book ADD COLUMN discarded INTEGER NOT NULL DEFAULT 0",
       "ALTER TABLE book ADD COLUMN moved INTEGER NOT NULL DEFAULT 0",
+      REPLAYS_TABLE,
       // What the team is still to be told. Numbered for good: that number is what it is known by where it goes.
       "CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)",
     ],
@@ -175,7 +177,9 @@ export class OutboxStore {
   }
 
   lanes(): Record<string, number> {
-    const rows = this.#sql.query<{ lane: string; through: number }>("SELECT lane, through FROM lanes ORDER BY lane");
+    // Others than lanes append too, under names that begin with a sign of their own.
+    const statement = "SELECT lane, through FROM lanes WHERE lane NOT LIKE '$%' ORDER BY lane";
+    const rows = this.#sql.query<{ lane: string; through: number }>(statement);
     return Object.fromEntries([...rows].map(({ lane, through }) => [lane, through]));
   }
 

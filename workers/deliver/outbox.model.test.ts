@@ -3,9 +3,9 @@ import { expect, test } from "vitest";
 import { encodeLines } from "../../shared/ndjson.ts";
 import { appendRun } from "../../shared/runs.ts";
 import type { Outcome, Sent } from "./destinations/destination.ts";
-import { replayDeadLetters } from "./replay.ts";
 import type { Reshaped } from "./reshaped.ts";
 import { aDestination, anEventLine, bookProblems, DELIVERED, OutboxRig, uuidsOf } from "./testing/outbox-rig.ts";
+import { replayAll } from "./testing/replay-all.ts";
 
 /**
  * Random histories of an outbox: appends with overlapping borders, answers of every kind, answers that never come, crashes at any
@@ -123,7 +123,7 @@ class Model {
     if (step.do === "replay") {
       for (const { uuid } of this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters) this.#replayed.add(uuid);
       const reshape = async (events: Uint8Array) => this.#reshape(step.script, events);
-      await replayDeadLetters({ outbox: this.#rig.outbox, reshape, pause: async () => {} }, {});
+      await replayAll(this.#rig, { reshape });
       this.#rig.drain.kick();
     }
     await this.#rig.settled();

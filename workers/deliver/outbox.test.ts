@@ -4,9 +4,9 @@ import { encodeLines } from "../../shared/ndjson.ts";
 import { FakeClock } from "../../shared/testing/fake-clock.ts";
 import { nodeSql } from "../../shared/testing/node-sql.ts";
 import { MIGRATIONS } from "./outbox-store.ts";
-import { replayDeadLetters } from "./replay.ts";
 import type { Reshaped } from "./reshaped.ts";
 import { aDestination, anAppend, anEventLine, bookProblems, OutboxRig, uuidsOf } from "./testing/outbox-rig.ts";
+import { replayAll } from "./testing/replay-all.ts";
 
 /** An outbox that never sends: its destination is gone. */
 function anIdleRig(limits = {}) {
@@ -102,7 +102,7 @@ test("an event that no row can hold becomes a dead letter that says so, and does
   const [letter] = outbox.deadLetters({}).dead_letters;
   expect(letter).toMatchObject({ uuid: "huge", body: null, attempts: 0 });
   expect(letter?.reason).toMatch(/2000\d+ bytes/);
-  expect(outbox.replayable({}, 0, outbox.lastDeadLetter())).toEqual([]);
+  expect(outbox.replayable({}, 0, outbox.lastDeadLetter(), 500)).toEqual([]);
 });
 
 test("dead letters are listed by page and filter, with what was answered", async () => {
@@ -190,7 +190,8 @@ test("a dead line that is not there refuses the append whole", () => {
 });
 
 test("a replay runs the script again on what it failed on: it is sent, split, dropped or dead once more (invariant 5)", async () => {
-  const { outbox } = anIdleRig();
+  const rig = anIdleRig();
+  const { outbox } = rig;
   const dead = [0, 1, 2, 3].map((line) => ({ line, reason: SCRIPT_FAILED }));
   outbox.append(
     anAppend(0, 4, {
@@ -209,7 +210,7 @@ test("a replay runs the script again on what it failed on: it is sent, split, dr
     if (lines.length === 1) return made(1, ["4"], [0], [], []);
     return made(3, ["1", "1b", lines[2]!], [0, 0, 2], [1], [{ line: 2, message: "still no" }]);
   };
-  expect(await replayDeadLetters({ outbox, reshape, pause: async () => {} }, {})).toEqual({ replayed: 3 });
+  expect(await replayAll(rig, { reshape })).toEqual({ replayed: 3 });
   expect(given).toEqual(["acme:0-1", "acme:0-2", "acme:0-3", "acme:0-4", "acme:0-4"]);
   expect(outbox.book()).toMatchObject({ accepted: 5, pending: 3, dropped: 1, dead: 1 });
   expect(bookProblems(outbox)).toEqual([]);
@@ -225,17 +226,17 @@ test("while the script cannot be run, what needs it stays and the others are rep
   await rig.settled();
   rig.config = { state: "gone", reason: "gone", fingerprint: "gone" };
   await rig.drain.load();
-  const deps = { outbox: rig.outbox, reshape: async () => ({ problem: "the sandbox is away" }), pause: async () => {} };
-  expect(await replayDeadLetters(deps, {})).toEqual({ replayed: 3, problem: "the sandbox is away" });
+  const deps = { reshape: async () => ({ problem: "the sandbox is away" }) };
+  expect(await replayAll(rig, deps)).toEqual({ replayed: 3, problem: "the sandbox is away" });
   expect(rig.outbox.book()).toMatchObject({ accepted: 5, pending: 3, dead: 2 });
-  expect(await replayDeadLetters(deps, {})).toEqual({ replayed: 0, problem: "the sandbox is away" });
+  expect(await replayAll(rig, deps)).toEqual({ replayed: 0, problem: "the sandbox is away" });
   expect(bookProblems(rig.outbox)).toEqual([]);
 });
 
 test("dead letters that somebody else has replayed meanwhile are not replayed twice (invariant 2)", async () => {
-  const { outbox } = anIdleRig();
+  const rig = anIdleRig();
+  const { outbox } = rig;
   outbox.append(anAppend(0, 2, { dead: [0, 1].map((line) => ({ line, reason: SCRIPT_FAILED })) }));
-  const pause = async () => {};
   const twice = async (events: Uint8Array): Promise<Reshaped> => {
     const whole = async () =>
       made(
@@ -248,10 +249,11 @@ test("dead letters that somebody else has replayed meanwhile are not replayed tw
         [],
         [],
       );
-    expect(await replayDeadLetters({ outbox, reshape: whole, pause }, {})).toEqual({ replayed: 2 });
+    const letters = outbox.replayable({}, 0, outbox.lastDeadLetter(), 500);
+    expect(outbox.revive(letters, await whole(), () => {})).toBe(2);
     return whole();
   };
-  expect(await replayDeadLetters({ outbox, reshape: twice, pause }, {})).toEqual({ replayed: 0 });
+  expect(await replayAll(rig, { reshape: twice })).toEqual({ replayed: 0 });
   expect(outbox.book()).toMatchObject({ accepted: 2, pending: 2, dead: 0 });
   expect(bookProblems(outbox)).toEqual([]);
 });

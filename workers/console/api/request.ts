@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { pathText } from "../../../shared/config-error.ts";
 import { AppError, messageOf } from "../../../shared/errors.ts";
 import { NOTIFICATIONS } from "../../../shared/notifications.ts";
@@ -14,8 +14,20 @@ export interface Call {
   params: Record<string, string>;
 }
 
-export function json(body: unknown): Response {
-  return Response.json(body, { headers: { "Cache-Control": "no-store" } });
+/** A point in time as clients write it. */
+export const Time = z.iso.datetime({ offset: true, error: "expected a time such as 2026-01-31T12:00:00Z" });
+
+export function json(body: unknown, status = 200): Response {
+  return Response.json(body, { status, headers: { "Cache-Control": "no-store" } });
+}
+
+/** Absent fields left out, times in UTC: objects compare them as text. */
+export function utcTimes<T extends object>(query: { [K in keyof T]: T[K] | undefined }): T {
+  const entries = Object.entries(query).filter(([, value]) => value !== undefined);
+  const isTime = (key: string) => key === "since" || key === "until";
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, isTime(key) ? new Date(value as string).toISOString() : value]),
+  ) as T;
 }
 
 /** The request's body. Throws a 400 where it is not JSON. */
