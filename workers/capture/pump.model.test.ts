@@ -293,7 +293,7 @@ it.each([
         await world.settle();
         for (const destination of DESTINATIONS) expectWhole(world, destination);
       }),
-      { numRuns: 120 },
+      { numRuns: 100 },
     );
   },
   60_000,
