@@ -107,6 +107,7 @@ export const memory: HostileGroup = {
       what: "an event of 100 MB",
       ends: "error",
       says: "at most 900000 are possible",
+      events: 1,
       code: "event.properties.x = 'x'.repeat(1e8); return event;",
     },
     {
@@ -189,6 +190,7 @@ export const memory: HostileGroup = {
       what: "a log of 50 MB",
       ends: "nothing",
       got: 1,
+      events: 1,
       code: "ctx.log('x'.repeat(5e7)); event.properties.got = 1; return event;",
     },
     { what: "a million lines of log", ends: "fuel", code: "for (;;) ctx.log('again');" },
@@ -198,7 +200,13 @@ export const memory: HostileGroup = {
       says: "Error: mine",
       code: "ctx.log({ toJSON() { throw new Error('mine'); } }); return event;",
     },
-    { what: "a message of 100 MB", ends: "error", says: "Error: xxx", code: "throw new Error('x'.repeat(1e8));" },
+    {
+      what: "a message of 100 MB",
+      ends: "error",
+      says: "Error: xxx",
+      events: 1,
+      code: "throw new Error('x'.repeat(1e8));",
+    },
     {
       what: "a message without end of characters to escape",
       ends: "error",
