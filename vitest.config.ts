@@ -28,13 +28,15 @@ const workerd = (name: string, beside: () => Promise<Beside> = async () => []) =
 async function besideCapture(): Promise<Beside> {
   const { outputFiles } = await build({
     entryPoints: ["workers/deliver/index.ts"],
-    ...{ bundle: true, format: "esm", target: "esnext", write: false, external: ["cloudflare:*", "node:*"] },
+    // kafkajs asks for Node's modules by their bare names.
+    ...{ bundle: true, format: "esm", target: "esnext", write: false, external: ["cloudflare:*"], platform: "node" },
   });
   const common = { modules: true, compatibilityDate: "2026-10-30" } as const;
   return [
     {
       ...common,
       name: "headwater-deliver",
+      compatibilityFlags: ["nodejs_compat"],
       script: outputFiles[0]?.text ?? "",
       bindings: { SECRET_KEY: Buffer.alloc(32).toString("base64") },
       durableObjects: { OUTBOXES: { className: "OutboxObject", useSQLite: true } },

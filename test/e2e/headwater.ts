@@ -28,6 +28,8 @@ export interface HeadwaterOptions {
   /** Words before the command line, such as `["prlimit", "--fsize=1000000"]`. */
   wrap?: string[];
   cwd?: string;
+  /** Gets whatever it prints; what is kept in `output` is the end only. */
+  onOutput?: (text: string) => void;
   port?: number;
   consolePort?: number;
 }
@@ -161,6 +163,7 @@ export class Headwater {
     this.output = "";
     const lines = createInterface({ input: child.stdout! });
     child.stderr?.on("data", (chunk) => {
+      this.#options.onOutput?.(`${chunk}`);
       this.output = `${this.output}${chunk}`.slice(-STDERR_TAIL_BYTES);
     });
     this.#ready = await new Promise<Ready>((resolve, reject) => {

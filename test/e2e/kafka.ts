@@ -1,12 +1,22 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { processTree } from "./process-tree.ts";
 import { until } from "./wait.ts";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -40,14 +50,34 @@ export interface KafkaRecord {
   value: string;
 }
 
+export interface KafkaOptions {
+  /** Also listens where a client has to log in, in the clear and over TLS. Needs a JDK's keytool. */
+  secure?: boolean;
+}
+
+/** Where a client has to log in, by any mechanism. */
+export interface SecureListeners {
+  /** SASL in the clear. */
+  sasl: string;
+  /** SASL over TLS, for the name localhost. */
+  tls: string;
+  /** File with the certificate of `tls`, which nobody else trusts. */
+  certificate: string;
+  username: string;
+  password: string;
+}
+
 /** A running broker with an HTTP bridge in front. */
 export interface Kafka {
   bootstrap: string;
+  secure: SecureListeners | null;
   /** Base URL of the bridge, which speaks the Strimzi bridge's produce call. */
   bridge: string;
   createTopic(topic: string, partitions: number): void;
   /** Reads the topic from its beginning with Kafka's own console consumer, until `max` records or `idleMs` without one. */
   consumeAll(topic: string, options: { max: number; idleMs?: number }): KafkaRecord[];
+  /** Ends the broker, by SIGKILL or in order, and starts it again with what it has on disk. */
+  restartBroker(how: "killed" | "stopped"): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -109,27 +139,78 @@ function tool(
   return result.stdout;
 }
 
+/** Below those that systems give to outgoing connections: a port must still be free when the broker starts, and starts again. */
+const [FIRST_PORT, LAST_PORT] = [20_000, 30_000];
+
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, "127.0.0.1");
-      await once(server, "listening");
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  for (const server of servers) server.close();
-  return ports;
+  const found = new Set<number>();
+  while (found.size < count) {
+    const port = randomInt(FIRST_PORT, LAST_PORT);
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
 }
 
-function brokerSettings(folder: string, port: number, controllerPort: number): string {
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().on("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+interface Ports {
+  plain: number;
+  controller: number;
+  sasl: number;
+  tls: number;
+}
+
+const USER = { username: "headwater", password: "correct-horse-battery" };
+const SCRAM = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+const KEYSTORE_PASSWORD = "changeit";
+
+/** What the broker needs beside its usual settings to have clients log in. */
+function secureSettings(folder: string): Record<string, string> {
+  const plain = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${USER.username}="${USER.password}";`;
+  const scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+  return Object.fromEntries(
+    ["sasl", "tls"].flatMap((listener) => [
+      [`listener.name.${listener}.plain.sasl.jaas.config`, plain],
+      ...SCRAM.map((name) => [`listener.name.${listener}.${name.toLowerCase()}.sasl.jaas.config`, scram]),
+      [`listener.name.${listener}.sasl.enabled.mechanisms`, ["PLAIN", ...SCRAM].join(",")],
+      [`listener.name.${listener}.ssl.keystore.type`, "PKCS12"],
+      [`listener.name.${listener}.ssl.keystore.location`, join(folder, "keystore.p12")],
+      [`listener.name.${listener}.ssl.keystore.password`, KEYSTORE_PASSWORD],
+    ]),
+  );
+}
+
+/** A certificate that signs itself; the path of its public half. */
+function makeCertificate(folder: string): string {
+  const store = ["-alias", "broker", "-keystore", join(folder, "keystore.p12"), "-storepass", KEYSTORE_PASSWORD];
+  const path = join(folder, "certificate.pem");
+  const keytool = (args: string[]) => {
+    const { status, stdout, stderr } = spawnSync("keytool", [...args, ...store], { encoding: "utf8" });
+    if (status !== 0) throw new Error(`keytool ${args[0]}: ${stdout}${stderr}`);
+  };
+  const names = ["-dname", "CN=localhost", "-ext", "SAN=dns:localhost,ip:127.0.0.1", "-ext", "bc:c"];
+  keytool(["-genkeypair", "-keyalg", "RSA", "-keysize", "2048", "-storetype", "PKCS12", ...names]);
+  keytool(["-exportcert", "-rfc", "-file", path]);
+  return path;
+}
+
+function brokerSettings(folder: string, ports: Ports, secure: boolean): string {
+  const outside = { PLAINTEXT: `127.0.0.1:${ports.plain}`, ...(secure ? saslAddresses(ports) : {}) };
+  const urls = Object.entries(outside).map(([name, address]) => `${name}://${address}`);
   return Object.entries({
     "process.roles": "broker,controller",
     "node.id": 1,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: [...urls, `CONTROLLER://127.0.0.1:${ports.controller}`].join(","),
+    "advertised.listeners": urls.join(","),
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL",
+    ...(secure ? secureSettings(folder) : {}),
     "controller.listener.names": "CONTROLLER",
-    "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
+    "controller.quorum.voters": `1@127.0.0.1:${ports.controller}`,
     "log.dirs": join(folder, "log"),
     // A misspelt topic is an error that a test must see.
     "auto.create.topics.enable": false,
@@ -143,15 +224,25 @@ function brokerSettings(folder: string, port: number, controllerPort: number): s
     .join("");
 }
 
+function saslAddresses(ports: Ports): { SASL: string; TLS: string } {
+  return { SASL: `127.0.0.1:${ports.sasl}`, TLS: `localhost:${ports.tls}` };
+}
+
 /** Starts a broker of one node and the bridge, both on free ports of 127.0.0.1. Throws where `kafkaAvailable()` says no. */
-export async function startKafka(): Promise<Kafka> {
+export async function startKafka({ secure = false }: KafkaOptions = {}): Promise<Kafka> {
   const is = kafkaAvailable();
   if (!is.available) throw new Error(is.reason);
   const folder = mkdtempSync(join(tmpdir(), "headwater-kafka-"));
-  const [port, controllerPort] = (await freePorts(2)) as [number, number];
+  const [plain, controller, sasl, tls] = (await freePorts(4)) as [number, number, number, number];
+  const ports = { plain, controller, sasl, tls };
+  const certificate = secure ? makeCertificate(folder) : "";
   const settings = join(folder, "server.properties");
-  writeFileSync(settings, brokerSettings(folder, port, controllerPort));
-  tool("kafka.tools.StorageTool", ["format", "-t", randomBytes(16).toString("base64url"), "-c", settings]);
+  writeFileSync(settings, brokerSettings(folder, ports, secure));
+  const users = SCRAM.flatMap((name) => ["-S", `${name}=[name=${USER.username},password=${USER.password}]`]);
+  tool("kafka.tools.StorageTool", [
+    ...["format", "-t", randomBytes(16).toString("base64url"), "-c", settings],
+    ...(secure ? users : []),
+  ]);
   const children: ChildProcess[] = [];
   const spawnBound = (flags: string[], main: string[]) => {
     const child = spawn("sh", ["-c", BOUND, "java", "java", ...flags, "-cp", classpath(), ...main], { stdio: "pipe" });
@@ -166,15 +257,38 @@ export async function startKafka(): Promise<Kafka> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const broker = spawnBound(BROKER_FLAGS, ["kafka.Kafka", settings]);
-    await listening(broker, port);
-    const bootstrap = `127.0.0.1:${port}`;
+    const startBroker = async () => {
+      const child = spawnBound(BROKER_FLAGS, ["kafka.Kafka", settings]);
+      await listening(child, plain);
+      return child;
+    };
+    let broker = await startBroker();
+    const restartBroker = async (how: "killed" | "stopped") => {
+      const exit = once(broker, "exit");
+      if (how === "killed") broker.stdin?.end();
+      else process.kill(pidOfJava(broker), "SIGTERM");
+      await exit;
+      broker = await startBroker();
+    };
+    const bootstrap = `127.0.0.1:${plain}`;
     const front = spawnBound(["-Xmx256m", "-XX:+UseSerialGC"], [BRIDGE, bootstrap]);
-    return { bootstrap, bridge: `http://127.0.0.1:${await firstLine(front)}`, stop, ...tools(bootstrap) };
+    const addresses = saslAddresses(ports);
+    return {
+      ...{ bootstrap, stop, restartBroker, bridge: `http://127.0.0.1:${await firstLine(front)}` },
+      secure: secure ? { sasl: addresses.SASL, tls: addresses.TLS, certificate, ...USER } : null,
+      ...tools(bootstrap),
+    };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** Of the broker below the shell that is bound to this process. */
+function pidOfJava(shell: ChildProcess): number {
+  const java = processTree(shell.pid!).find((pid) => readlinkSync(`/proc/${pid}/exe`).endsWith("/java"));
+  if (java === undefined) throw new Error("the Kafka broker is not running");
+  return java;
 }
 
 async function listening(broker: ChildProcess, port: number): Promise<void> {

@@ -2,8 +2,13 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../../shared/testing/fake-clock.ts";
 import { attempt } from "./attempt.ts";
 import type { DestinationKind, OutboundRequest, Sent } from "./destinations/destination.ts";
+import { Kept } from "./kept.ts";
 import { FakeTimers } from "./testing/fake-timers.ts";
 import { aDestination } from "./testing/outbox-rig.ts";
+
+const connect = () => {
+  throw new Error("nothing connects here");
+};
 
 const request: OutboundRequest = {
   ...{ team: "acme", id: "r1", events: new TextEncoder().encode("{}\n{}"), count: 2, tokens: ["t", "t"], attempt: 1 },
@@ -12,9 +17,10 @@ const request: OutboundRequest = {
 function tryWith(send: DestinationKind["send"], secrets: string[] = []) {
   const clock = new FakeClock();
   const timers = new FakeTimers(clock);
+  const kept = new Kept(timers, 0);
   const ready = aDestination();
   const destination = { ...ready, kind: { ...ready.kind, send }, secrets };
-  return { timers, sent: attempt(destination, request, { clock, timers, fetch, print: () => {} }) };
+  return { timers, sent: attempt(destination, request, { clock, timers, fetch, connect, kept, print: () => {} }) };
 }
 
 test("what the kind says is passed on", async () => {

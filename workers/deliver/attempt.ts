@@ -1,6 +1,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
-import type { OutboundRequest, Outcome, SendDeps, Sent } from "./destinations/destination.ts";
+import type { Connect, OutboundRequest, Outcome, SendDeps, Sent } from "./destinations/destination.ts";
+import type { Kept } from "./kept.ts";
 import type { ReadyDestination } from "./outbox-config.ts";
 import type { Timers } from "./timers.ts";
 
@@ -8,6 +9,8 @@ export interface AttemptDeps {
   clock: Clock;
   timers: Timers;
   fetch: typeof fetch;
+  connect: Connect;
+  kept: Kept;
   print: (line: string) => void;
 }
 
@@ -32,7 +35,8 @@ export async function attempt(
     const gone: Outcome = { result: "retry", reason: "the attempt did not end in time" };
     cancelEnd = deps.timers.after(timeoutMs + GRACE_MS, () => resolve({ outcomes: gone }));
   });
-  const sendDeps: SendDeps = { clock: deps.clock, fetch: deps.fetch, print: deps.print, signal: abort.signal };
+  const { clock, fetch, connect, kept, print } = deps;
+  const sendDeps: SendDeps = { clock, fetch, connect, kept, print, signal: abort.signal };
   try {
     const sent = await Promise.race([kind.send(request, settings, sendDeps), end]);
     return { outcomes: redacted(complete(sent, request.count), secrets) };

@@ -4,9 +4,11 @@ import type { ShapedEvent } from "../../../shared/sandbox-api.ts";
 import { anEvent } from "../../../shared/testing/builders.ts";
 import { FakeClock } from "../../../shared/testing/fake-clock.ts";
 import { attempt } from "../attempt.ts";
+import { Kept } from "../kept.ts";
 import { type LoadedDestination, loadDestination } from "../outbox-config.ts";
 import { anHttpSink, type HttpSink, type Received, type Reply } from "../testing/http-sink.ts";
-import type { OutboundRequest, Outcome } from "./destination.ts";
+import { nodeConnect } from "../testing/node-connect.ts";
+import type { OutboundRequest, Outcome, SendDeps } from "./destination.ts";
 
 /**
  * What holds for every destination that is reached over HTTP, checked against a real local server. The server answers as the
@@ -56,12 +58,30 @@ export function aShapedLine($request: object, overrides: Partial<ShapedEvent> = 
   return JSON.stringify({ uuid, event: "$pageview", distinct_id: "user-1", ...overrides, $request });
 }
 
+const timers = {
+  after: (ms: number, callback: () => void) => {
+    const timer = setTimeout(callback, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Real ones but for the clock; nobody aborts. */
+export function aSendDeps(): SendDeps {
+  const { signal } = new AbortController();
+  return { clock: CLOCK, fetch, connect: nodeConnect, kept: aKept(), signal, print: () => {} };
+}
+
+export function aKept(idleMs = 0): Kept {
+  return new Kept(timers, idleMs);
+}
+
 /** Sends through the outbox's own attempt, settings read as the outbox reads them; one outcome an event. */
 export async function deliver(
   kind: string,
   settings: Record<string, unknown>,
   secrets: Record<string, string>,
   request = aRequest(),
+  kept = aKept(),
 ): Promise<Outcome[]> {
   const entry = { id: "out", kind, settings };
   const loaded: LoadedDestination = await loadDestination(
@@ -76,13 +96,7 @@ export async function deliver(
     "out",
   );
   if (loaded.state !== "ready") throw new Error(loaded.reason);
-  const timers = {
-    after: (ms: number, callback: () => void) => {
-      const timer = setTimeout(callback, ms);
-      return () => clearTimeout(timer);
-    },
-  };
-  const sent = await attempt(loaded, request, { clock: CLOCK, timers, fetch, print: () => {} });
+  const sent = await attempt(loaded, request, { ...aSendDeps(), timers, kept });
   return Array.isArray(sent.outcomes) ? sent.outcomes : Array<Outcome>(request.count).fill(sent.outcomes);
 }
 

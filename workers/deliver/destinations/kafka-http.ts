@@ -12,26 +12,38 @@ export interface KafkaAnswer {
   json: unknown;
 }
 
-export function basicAuthorization(auth: KafkaSettings["auth"]): Record<string, string> {
+function basicAuthorization(auth: KafkaSettings["auth"]): Record<string, string> {
   return auth === undefined ? {} : { authorization: `Basic ${textToBase64(`${auth.username}:${auth.password}`)}` };
 }
 
+interface Post {
+  url: string;
+  contentType: string;
+  accept: string;
+  body: string;
+}
+
+/** Throws where there is no answer. */
+export function sendPost(post: Post, settings: KafkaSettings, deps: SendDeps): Promise<Response> {
+  return deps.fetch(post.url, {
+    method: "POST",
+    headers: { ...basicAuthorization(settings.auth), "content-type": post.contentType, accept: post.accept },
+    body: post.body,
+    redirect: "manual",
+    signal: deps.signal,
+  });
+}
+
 /** POSTs one request and hands its answer to `judge`; without an answer, says why. */
-export async function postRecords(
-  post: { url: string; contentType: string; accept: string; body: string },
+export async function postRecords<Judged>(
+  post: Post,
   settings: KafkaSettings,
   deps: SendDeps,
-  judge: (answer: KafkaAnswer) => Outcome[] | Outcome,
-): Promise<Outcome[] | Outcome> {
+  judge: (answer: KafkaAnswer) => Judged | Outcome,
+): Promise<Judged | Outcome> {
   const { host } = new URL(post.url);
   try {
-    const response = await deps.fetch(post.url, {
-      method: "POST",
-      headers: { ...basicAuthorization(settings.auth), "content-type": post.contentType, accept: post.accept },
-      body: post.body,
-      redirect: "manual",
-      signal: deps.signal,
-    });
+    const response = await sendPost(post, settings, deps);
     const text = await response.text();
     return judge({ response, text, json: parsed(text) });
   } catch (error) {
@@ -79,6 +91,7 @@ export function recordOutcomes(
   settings: KafkaSettings,
   verdictOf: (index: number) => RecordVerdict,
   retriable: (code: number) => boolean,
+  noResultHint = "",
 ): Outcome[] | Outcome {
   const { host } = new URL(settings.url);
   let written = 0;
@@ -88,7 +101,8 @@ export function recordOutcomes(
       written++;
       return { result: "delivered" };
     }
-    if (verdict === undefined) return { result: "retry", reason: `${host} gave no result for this record` };
+    if (verdict === undefined)
+      return { result: "retry", reason: `${host} gave no result for this record${noResultHint}` };
     const { code, message } = verdict;
     const refusal = refusalReason(code, settings, topic);
     const reason = refusal ?? `${host} could not write the record: code ${code}`;
@@ -129,7 +143,7 @@ function httpPart(code: number): number {
   return code >= 10_000 ? Math.floor(code / 100) : code;
 }
 
-function parsed(text: string): unknown {
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

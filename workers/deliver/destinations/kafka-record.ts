@@ -12,8 +12,10 @@ export interface KafkaRecord {
   key: string | null;
   /** JSON text. */
   value: string;
-  /** Of format `posthog`, which protocols that cannot carry headers leave out, and of the destination's script. */
+  /** Of format `posthog`, which protocols that cannot carry headers leave out, of the settings, and of the destination's script. */
   headers: [name: string, value: string][];
+  /** The destination's script named the topic. */
+  scriptTopic?: true;
 }
 
 /** `problem`: what the destination's script gave that no record can be made of, for its author. */
@@ -25,23 +27,35 @@ export interface RecordSettings {
   topic: string;
   key: string;
   format: KafkaFormat;
+  /** Templates by name. */
+  headers?: Record<string, string> | undefined;
 }
 
+/** The longest that Kafka takes. */
+const MAX_TOPIC_LENGTH = 249;
 const PLACEHOLDER = /\{(\w*)\}/g;
 const FIELDS = ["token", "team", "distinct_id", "uuid", "event"];
+export const TOPIC_FIELDS = ["team", "token"];
+const EVENT_FIELD = /\{(distinct_id|uuid|event)\}/;
 
-/** What is wrong with a key template; null where nothing is. */
-export function keyTemplateProblem(template: string): string | null {
+/** What is wrong with a template; null where nothing is. */
+export function templateProblem(template: string, fields: readonly string[] = FIELDS): string | null {
   for (const [, name] of template.matchAll(PLACEHOLDER)) {
-    if (!FIELDS.includes(name as string))
-      return `{${name}} is not known: use ${FIELDS.map((f) => `{${f}}`).join(", ")}`;
+    if (!fields.includes(name as string))
+      return `{${name}} is not known here: use ${fields.map((f) => `{${f}}`).join(", ")}`;
   }
   return null;
 }
 
+/** Whether the settings can give more than one topic. */
+export function isTemplate(topic: string): boolean {
+  return topic.includes("{");
+}
+
 /** One record a line, in order. In format `event` the value is the line itself. `headers`: whether the protocol has any. */
 export function kafkaRecords(request: OutboundRequest, settings: RecordSettings, headers: boolean): MaybeRecord[] {
-  const needsEvent = settings.format === "posthog" || /\{(distinct_id|uuid|event)\}/.test(settings.key);
+  const templates = [settings.key, ...Object.values(settings.headers ?? {})];
+  const needsEvent = settings.format === "posthog" || templates.some((template) => EVENT_FIELD.test(template));
   return decodeLines(request.events).map((line, i) => {
     const from = { token: request.tokens[i] ?? "", team: request.team };
     const shaped = request.shaped === true ? shapedEvent(line) : null;
@@ -57,12 +71,30 @@ function recordOf(
   settings: RecordSettings,
 ): KafkaRecord {
   const posthog = settings.format === "posthog";
+  const fields = { ...event, ...(posthog ? { distinct_id: userOf(event) } : {}), ...from };
   return {
-    topic: settings.topic,
-    key: recordKey(settings.key, { ...event, ...(posthog ? { distinct_id: userOf(event) } : {}), ...from }),
+    topic: isTemplate(settings.topic) ? topicName(filled(settings.topic, fields)) : settings.topic,
+    // An empty key would send everything to one partition; no key spreads it.
+    key: settings.key === "" ? null : filled(settings.key, fields),
     value: posthog ? capturedEvent(event, from.token) : line,
-    headers: posthog ? capturedHeaders(event, from.token) : [],
+    headers: withHeaders(posthog ? capturedHeaders(event, from.token) : [], settings.headers ?? {}, fields),
   };
+}
+
+/** Tokens may hold what topics may not. */
+function topicName(text: string): string {
+  return text.replaceAll(/[^a-zA-Z0-9._-]/g, "_").slice(0, MAX_TOPIC_LENGTH);
+}
+
+function withHeaders(
+  headers: [string, string][],
+  templates: Record<string, string>,
+  fields: Record<string, unknown>,
+): [string, string][] {
+  const own = Object.entries(templates);
+  if (own.length === 0) return headers;
+  const others = headers.filter(([name]) => !Object.hasOwn(templates, name));
+  return [...others, ...own.map(([name, template]): [string, string] => [name, filled(template, fields)])];
 }
 
 /** What the script gave over what the settings say. */
@@ -72,9 +104,10 @@ function shapedRecord(
   settings: RecordSettings,
   headersAllowed: boolean,
 ): MaybeRecord {
-  const { key, topic = settings.topic, headers = {} } = shaped.$request;
+  const { key, topic, headers = {} } = shaped.$request;
   const wrong = (what: string) => ({ problem: `the destination's script gave ${what}` });
-  if (typeof topic !== "string" || !TOPIC_NAME.test(topic)) return wrong("a topic that is no name of a Kafka topic");
+  if (topic !== undefined && (typeof topic !== "string" || !TOPIC_NAME.test(topic)))
+    return wrong("a topic that is no name of a Kafka topic");
   if (key !== undefined && key !== null && typeof key !== "string") return wrong("a key that is neither text nor null");
   if (typeof headers !== "object" || headers === null) return wrong("headers that are not an object");
   const own = Object.entries(headers as Record<string, unknown>);
@@ -83,7 +116,8 @@ function shapedRecord(
   const event = withoutRequest(shaped);
   const record = recordOf(event, JSON.stringify(event), from, settings);
   return {
-    topic,
+    topic: topic ?? record.topic,
+    ...(topic === undefined || topic === record.topic ? {} : { scriptTopic: true as const }),
     key: key === undefined ? record.key : key,
     value: bodyText(shaped) ?? record.value,
     headers: [...record.headers.filter(([name]) => !Object.hasOwn(headers, name)), ...(own as [string, string][])],
@@ -95,9 +129,7 @@ function parseEvent(line: string): Partial<Event> {
   return typeof value === "object" && value !== null ? value : {};
 }
 
-function recordKey(template: string, fields: Record<string, unknown>): string | null {
-  // An empty key would send everything to one partition; no key spreads it.
-  if (template === "") return null;
+function filled(template: string, fields: Record<string, unknown>): string {
   return template.replaceAll(PLACEHOLDER, (_, name: string) => textOf(fields[name]));
 }
 

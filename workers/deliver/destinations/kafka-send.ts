@@ -1,31 +1,31 @@
 import type { OutboundRequest, Outcome, SendDeps, Sent } from "./destination.ts";
 import { isRefusal } from "./kafka-http.ts";
-import { type KafkaRecord, kafkaRecords } from "./kafka-record.ts";
-import type { KafkaSettings } from "./kafka-settings.ts";
+import { isTemplate, type KafkaRecord, kafkaRecords, type RecordSettings } from "./kafka-record.ts";
 
-/** One wire protocol in front of Kafka. */
-export interface KafkaProtocol {
+/** One wire protocol of Kafka's, or of a front of it. */
+export interface KafkaProtocol<Settings> {
   /** Whether its records have headers. */
   readonly headers: boolean;
   /** Whether a request of its own is for one topic, whose name is in the address. */
   readonly perTopic: boolean;
   /** Sends one request. One outcome a record, or one that holds for all. */
-  post(records: readonly KafkaRecord[], settings: KafkaSettings, deps: SendDeps): Promise<Outcome[] | Outcome>;
+  post(records: readonly KafkaRecord[], settings: Settings, deps: SendDeps): Promise<Outcome[] | Outcome>;
 }
 
 /**
- * Sends an outbox's request by a protocol. Mostly that is one request on the wire; where a script has named topics and the protocol
+ * Sends an outbox's request by a protocol. Mostly that is one request on the wire; where there are several topics and the protocol
  * takes one at a time it is one for each, in the order of their first records. Records of a topic, and so of a key, keep their order;
  * between topics Kafka has none.
  */
-export async function sendRecords(
+export async function sendRecords<Settings extends RecordSettings>(
   request: OutboundRequest,
-  settings: KafkaSettings,
+  settings: Settings,
   deps: SendDeps,
-  protocol: KafkaProtocol,
+  protocol: KafkaProtocol<Settings>,
 ): Promise<Sent> {
   const records = kafkaRecords(request, settings, protocol.headers);
-  if (request.shaped !== true) return { outcomes: await protocol.post(records as KafkaRecord[], settings, deps) };
+  if (request.shaped !== true && !isTemplate(settings.topic))
+    return { outcomes: await protocol.post(records as KafkaRecord[], settings, deps) };
   const outcomes: Outcome[] = [];
   const byTopic = new Map<string, { index: number; record: KafkaRecord }[]>();
   for (const [index, record] of records.entries()) {
@@ -39,7 +39,7 @@ export async function sendRecords(
     else group.push({ index, record });
   }
   let stopped: Outcome | null = null;
-  for (const [topic, group] of byTopic) {
+  for (const group of byTopic.values()) {
     const answer: Outcome[] | Outcome =
       stopped ??
       (await protocol.post(
@@ -47,9 +47,9 @@ export async function sendRecords(
         settings,
         deps,
       ));
-    for (const [i, { index }] of group.entries()) {
+    for (const [i, { index, record }] of group.entries()) {
       const outcome = Array.isArray(answer) ? (answer[i] as Outcome) : answer;
-      outcomes[index] = topic === "" || topic === settings.topic ? outcome : withoutHoldUp(outcome);
+      outcomes[index] = protocol.perTopic && record.scriptTopic === true ? withoutHoldUp(outcome) : outcome;
     }
     if (!Array.isArray(answer) && endsAll(answer, deps.signal)) stopped = answer;
   }

@@ -1,23 +1,25 @@
 import { z } from "zod";
 import { commonSettings, timeoutSetting, urlSetting } from "./common-settings.ts";
-import { keyTemplateProblem } from "./kafka-record.ts";
+import { TOPIC_FIELDS, templateProblem } from "./kafka-record.ts";
 import { TOPIC_NAME } from "./topic-name.ts";
 
-/** What every Kafka protocol over HTTP is set with. */
-export const kafkaFields = {
-  url: urlSetting.describe("Address of the HTTP front of the Kafka cluster, without the topic"),
-  topic: z
-    .string()
-    .regex(TOPIC_NAME, "must be a Kafka topic name: letters, digits, '.', '_' and '-'")
-    .describe("Topic that every event is written to"),
-  key: z
-    .string()
-    .superRefine((template, ctx) => {
-      const problem = keyTemplateProblem(template);
-      if (problem !== null) ctx.addIssue({ code: "custom", message: problem });
-    })
-    .default("{token}:{distinct_id}")
-    .describe("Record key, which decides the partition; empty: none"),
+/** A text with placeholders that every event fills in; the fields that it may name are all unless given. */
+const template = (fields?: readonly string[]) =>
+  z.string().superRefine((text, ctx) => {
+    const problem = templateProblem(text, fields);
+    if (problem !== null) ctx.addIssue({ code: "custom", message: problem });
+  });
+
+/** What every Kafka protocol is set with. */
+export const recordFields = {
+  // Not the event's own fields: whoever holds a token could name topics that are not there, and hold up the destination.
+  topic: template(TOPIC_FIELDS)
+    .refine(
+      (text) => TOPIC_NAME.test(text.replaceAll(/\{(team|token)\}/g, "x")),
+      "must be a Kafka topic name: letters, digits, '.', '_' and '-'",
+    )
+    .describe("Topic that events are written to; may hold {team} and {token}"),
+  key: template().default("{token}:{distinct_id}").describe("Record key, which decides the partition; empty: none"),
   format: z
     .enum(["event", "posthog"])
     .default("event")
@@ -33,6 +35,18 @@ export const kafkaFields = {
   timeout_ms: timeoutSetting,
   ...commonSettings,
 };
+
+/** What every Kafka protocol over HTTP is set with. */
+export const kafkaFields = {
+  url: urlSetting.describe("Address of the HTTP front of the Kafka cluster, without the topic"),
+  ...recordFields,
+};
+
+/** For protocols whose records have headers. */
+export const headersField = z
+  .record(z.string().min(1).max(200), template())
+  .default({})
+  .describe("Record headers beside those of the format; values may hold what key may");
 
 export const basicAuth = z.strictObject({
   username: z.string().describe("User name of the Authorization header; secret"),

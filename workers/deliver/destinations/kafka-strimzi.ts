@@ -10,7 +10,7 @@ import {
 } from "./kafka-http.ts";
 import type { KafkaRecord } from "./kafka-record.ts";
 import type { KafkaProtocol } from "./kafka-send.ts";
-import { basicAuth, kafkaFields } from "./kafka-settings.ts";
+import { basicAuth, headersField, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
 
 /**
  * Strimzi Kafka Bridge. Keys and values go as text, so that the topic holds their exact bytes: the bridge's "json" form would put
@@ -20,6 +20,7 @@ import { basicAuth, kafkaFields } from "./kafka-settings.ts";
 export const strimziSettings = z.strictObject({
   protocol: z.literal("strimzi"),
   ...kafkaFields,
+  headers: headersField,
   auth: basicAuth.optional(),
 });
 
@@ -28,7 +29,7 @@ const ACCEPT = "application/vnd.kafka.v2+json";
 /** A record's code for a topic that is not in the cluster's metadata: it may be on its way. */
 const UNKNOWN_TOPIC = 404;
 
-export const strimzi: KafkaProtocol = {
+export const strimzi: KafkaProtocol<KafkaSettings> = {
   headers: true,
   perTopic: true,
   post: (records, settings, deps) => {

@@ -4,7 +4,7 @@ import type { Outcome } from "./destination.ts";
 import { type KafkaAnswer, postRecords, type RecordVerdict, recordOutcomes, wholeFailure } from "./kafka-http.ts";
 import type { KafkaRecord } from "./kafka-record.ts";
 import type { KafkaProtocol } from "./kafka-send.ts";
-import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
+import { basicAuth, headersField, type KafkaSettings, kafkaFields } from "./kafka-settings.ts";
 
 /**
  * The Upstash Kafka REST format, through the producer of @upstash/kafka. The library's own transport takes no signal, no fetch and
@@ -15,6 +15,7 @@ import { basicAuth, type KafkaSettings, kafkaFields } from "./kafka-settings.ts"
 export const upstashSettings = z.strictObject({
   protocol: z.literal("upstash"),
   ...kafkaFields,
+  headers: headersField,
   auth: basicAuth,
 });
 
@@ -23,7 +24,7 @@ interface Transport {
   post(request: { path: string[]; body?: unknown }): Promise<unknown>;
 }
 
-export const upstash: KafkaProtocol = {
+export const upstash: KafkaProtocol<KafkaSettings> = {
   headers: true,
   perTopic: false,
   post: async (records, settings, deps) => {

@@ -66,6 +66,48 @@ runDestinationTests({
   bodies: (request) => (records(request) as { value: string }[]).map(({ value }) => value),
 });
 
+/** Reports as the proxy streams them: one behind the other, CRLF between. */
+const reports = (list: unknown[]): Reply => ({
+  status: 200,
+  body: list.map((one) => JSON.stringify(one)).join("\r\n"),
+});
+const ndjson = ({ body }: Received) => body.split("\n").map((text) => JSON.parse(text) as V3Record);
+const reported = (_: unknown, offset: number) => ({ error_code: 200, topic_name: "events", partition_id: 0, offset });
+
+interface V3Record {
+  key?: { type: string; data: string };
+  value: { type: string; data: string };
+  headers?: { name: string; value: string }[];
+}
+
+runDestinationTests({
+  kind: "kafka",
+  settings: (url) => ({ ...settingsOf("confluent-v3")(url), cluster: "lkc-1" }),
+  secrets: AUTH,
+  success: (request) => reports(ndjson(request).map(reported)),
+  perRecord: {
+    mixed: reports([
+      { error_code: 200, partition_id: 0, offset: 7 },
+      { error_code: 50003, message: "not enough replicas" },
+      { error_code: 413, message: "record too large" },
+    ]),
+    expected: ["delivered", "retry", "dead"],
+    short: reports([{ error_code: 200, partition_id: 0, offset: 7 }]),
+  },
+  shaped: { key: "k", headers: { h: "1" } },
+  bodies: (request) => ndjson(request).map(({ value }) => atob(value.data)),
+});
+
+runDestinationTests({
+  kind: "kafka",
+  settings: (url) => ({ ...settingsOf("confluent-v2")(url), dialect: "redpanda" }),
+  secrets: AUTH,
+  success: () => json({ offsets: [{ partition: 0, offset: 7 }] }),
+  perRecord: null,
+  shaped: { key: "k" },
+  bodies: (request) => (records(request) as { value: string }[]).map(({ value }) => atob(value)),
+});
+
 async function sentBy(protocol: string, extra: Record<string, unknown> = {}, request = aRequest()): Promise<Received> {
   const sink = await aSink(() => json({ offsets: [] }));
   await deliver("kafka", { ...settingsOf(protocol)(`${sink.url}/base/`), ...extra }, AUTH, request);
@@ -294,4 +336,106 @@ test("format posthog says that an event is cookieless, and then tells its users 
   const [cookieless, other] = JSON.parse(body);
   expect([JSON.parse(cookieless.value).is_cookieless_mode, cookieless.key]).toEqual([true, "phc_acme:203.0.113.7"]);
   expect([JSON.parse(other.value).is_cookieless_mode, other.key]).toEqual([undefined, "phc_acme:user-1"]);
+});
+
+const V3 = (url: string) => ({ ...settingsOf("confluent-v3")(url), cluster: "lkc-1" });
+
+test("confluent-v3: one record a line, in base64, at the cluster's topic", async () => {
+  const sink = await aSink((request) => reports(ndjson(request).map(reported)));
+  const settings = { ...V3(`${sink.url}/kafka/`), format: "posthog", headers: { own: "{team}" } };
+  await deliver("kafka", settings, AUTH, aRequest({}, [line, line]));
+  const [{ path, headers, body }] = sink.received as [Received];
+  expect(path).toBe("/kafka/v3/clusters/lkc-1/topics/events/records");
+  expect([headers["content-type"], headers.authorization]).toEqual([
+    "application/json",
+    `Basic ${btoa("user-name:pass-word")}`,
+  ]);
+  const sent = ndjson({ ...sink.received[0]!, body });
+  expect(sent).toHaveLength(2);
+  expect(sent[0]?.key).toEqual({ type: "BINARY", data: btoa("phc_acme:user-1") });
+  expect(sent[0]?.headers?.map(({ name, value }) => [name, atob(value)])).toEqual(
+    expect.arrayContaining([
+      ["token", "phc_acme"],
+      ["own", "acme"],
+    ]),
+  );
+});
+
+test("confluent-v3: what was reported before the answer breaks off or turns to nonsense counts", async () => {
+  const first = JSON.stringify(reported(null, 0));
+  for (const body of [`${first}{"error_code":20`, `${first}{nonsense}`, `${first}\r\n`]) {
+    const sink = await aSink(() => ({ status: 200, body }));
+    const outcomes = await deliver("kafka", V3(sink.url), AUTH);
+    expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "retry", "retry"]);
+  }
+});
+
+test("confluent-v3: a record that the proxy cannot read dies alone, and those behind it are sent again", async () => {
+  const sink = await aSink(() => reports([reported(null, 0), { error_code: 400, message: "Bad Request" }]));
+  const outcomes = await deliver("kafka", V3(sink.url), AUTH);
+  expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "dead", "retry"]);
+});
+
+test.each([
+  [
+    { error_code: 40301, message: "denied" },
+    { result: "retry", reason: expect.stringContaining("lets the user of auth not") },
+  ],
+  [{ error_code: 40401, message: "no topic" }, { result: "retry" }],
+  [
+    { error_code: 42901, message: "slow down" },
+    { result: "retry", throttled: true },
+  ],
+  [{ error_code: 50002, message: "never" }, { result: "dead" }],
+  [{ error_code: 50302, message: "no broker" }, { result: "retry" }],
+  [{ error_code: 42206, message: "payload" }, { result: "dead" }],
+])("confluent-v3: a report of %j", async (report, expected) => {
+  const sink = await aSink(() => reports([reported(null, 0), report, reported(null, 1)]));
+  const outcomes = await deliver("kafka", V3(sink.url), AUTH);
+  expect(outcomes).toMatchObject([{ result: "delivered" }, expected, { result: "delivered" }]);
+});
+
+const REDPANDA = (url: string) => ({ ...settingsOf("confluent-v2")(url), dialect: "redpanda" });
+const values = (request: Received) => (records(request) as { value: string }[]).map(({ value }) => atob(value));
+
+test("redpanda: one result a partition says that all is written, whatever the number of records", async () => {
+  const sink = await aSink(() => json({ offsets: [written(0, 3), { partition: 1, error_code: 0, offset: 9 }] }));
+  const outcomes = await deliver("kafka", REDPANDA(sink.url), AUTH);
+  expect(outcomes.map(({ result }) => result)).toEqual(["delivered", "delivered", "delivered"]);
+});
+
+test.each([3, 6, 19, 29])("redpanda: code %i of one partition has all records sent again", async (code) => {
+  const sink = await aSink(() => json({ offsets: [written(0, 3), { partition: 1, error_code: code, offset: -1 }] }));
+  const outcomes = await deliver("kafka", REDPANDA(sink.url), AUTH);
+  expect(outcomes).toMatchObject([0, 1, 2].map(() => ({ result: "retry", status: code })));
+  expect(sink.received).toHaveLength(1);
+});
+
+test("redpanda: a record that can never be written is found by halving, and order is kept", async () => {
+  const events = Array.from({ length: 9 }, (_, n) => JSON.stringify(anEvent({ properties: { n } })));
+  const isBad = (text: string) => text === events[5];
+  const sink = await aSink((request) => {
+    const bad = values(request).some(isBad);
+    return json({ offsets: [bad ? { partition: 0, error_code: 10, offset: -1 } : written(0, 0)] });
+  });
+  const outcomes = await deliver("kafka", REDPANDA(sink.url), AUTH, aRequest({}, events));
+  expect(outcomes.map(({ result }) => result)).toEqual(events.map((text) => (isBad(text) ? "dead" : "delivered")));
+  const taken = sink.received.map(values).filter((texts) => !texts.some(isBad));
+  expect(taken.flat()).toEqual(events.filter((text) => !isBad(text)));
+});
+
+test("redpanda: what comes after a half that is to be sent again is not sent", async () => {
+  const events = Array.from({ length: 4 }, (_, n) => JSON.stringify(anEvent({ properties: { n } })));
+  const sink = await aSink((request) =>
+    json({ offsets: [{ partition: 0, error_code: records(request).length === 4 ? 10 : 19, offset: -1 }] }),
+  );
+  const outcomes = await deliver("kafka", REDPANDA(sink.url), AUTH, aRequest({}, events));
+  expect(outcomes.map(({ result }) => result)).toEqual(Array(4).fill("retry"));
+  expect(sink.received).toHaveLength(2);
+});
+
+test("confluent-v2: fewer results than records make one think of Redpanda", async () => {
+  const sink = await aSink(() => json({ offsets: [written(0, 0)] }));
+  const outcomes = await deliver("kafka", settingsOf("confluent-v2")(sink.url), AUTH);
+  expect(outcomes[2]).toMatchObject({ reason: expect.stringContaining('set dialect to "redpanda"') });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { anEvent } from "../../../shared/testing/builders.ts";
-import { aRequest, CLOCK } from "./conformance.ts";
+import { aRequest, aSendDeps } from "./conformance.ts";
 import { terminal } from "./terminal.ts";
 
 test("every event is one line, without control characters, and delivered", async () => {
@@ -8,9 +8,7 @@ test("every event is one line, without control characters, and delivered", async
   const event = anEvent({ event: "\u001b[31mred", properties: { a: "x\ny" } });
   const request = aRequest({}, [JSON.stringify(event), '{"event":"bare"}', '{"event":"shaped","$request":{"body":1}}']);
   const deps = {
-    clock: CLOCK,
-    fetch,
-    signal: new AbortController().signal,
+    ...aSendDeps(),
     print: (line: string) => void lines.push(line),
   };
   expect(await terminal.send(request, terminal.settings.parse({}), deps)).toEqual({

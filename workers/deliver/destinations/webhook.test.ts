@@ -61,7 +61,7 @@ test.each(["none", "gzip"])(
     const headers = sink.received[0]?.headers as Record<string, string>;
     expect(headers["content-encoding"]).toBe(compression === "gzip" ? "gzip" : undefined);
     const [raw] = bodies as [Buffer];
-    const body = (compression === "gzip" ? gunzipSync(raw) : raw).toString();
+    const body = (compression === "gzip" ? gunzipSync(raw, { maxOutputLength: 1_000_000 }) : raw).toString();
     expect(JSON.parse(body)).toHaveLength(3);
     for (const secret of [SECRET, OLD_SECRET]) {
       expect(new Webhook(secret).verify(body, headers)).toEqual(JSON.parse(body));
