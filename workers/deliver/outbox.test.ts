@@ -34,7 +34,7 @@ test("a gap is refused with the position to send again from, an unknown lane is 
 
 test("what scripts added, dropped and filtered is counted beside what is sent (invariant 5)", () => {
   const { outbox } = anIdleRig();
-  const lines = ["1a", "1b", "3"].map(anEventLine);
+  const lines = ["1a", "1b", "3"].map((uuid) => anEventLine(uuid));
   // 1 became three, one of which was filtered; 2 was dropped; 3 passed; 4 was let go of by the lane.
   outbox.append(
     anAppend(0, 4, {
