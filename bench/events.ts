@@ -42,28 +42,19 @@ export function readCounter(bytes: Buffer, at: number): number {
   return Number.parseInt(bytes.toString("latin1", at + COUNTER_AT, at + COUNTER_AT + COUNTER_DIGITS), 16);
 }
 
-/** Requests of `size` events each as `POST /batch/`; every event of every request has a uuid of its own. */
-export class BatchTemplate {
-  readonly size: number;
-  /** JSON text of one request's body, for baselines that work on the same bytes. */
-  readonly body: string;
+/** A request that holds a uuid once for each of its events: every copy counts the last digits of each of them up. */
+export class CountedRequest {
   readonly #bytes: Buffer;
   readonly #counters: number[] = [];
   #requests = 0;
 
-  constructor(url: string, token: string, size: number) {
-    this.size = size;
-    const run = randomBytes(4).toString("hex");
-    const uuid = `${run}-0000-7000-8000-000000000000`;
-    const batch = Array.from({ length: size }, (_, n) => event(uuid, n));
-    this.body = JSON.stringify({ api_key: token, batch });
-    this.#bytes = postRequest(url, "/batch/", Buffer.from(this.body));
-    for (let at = this.#bytes.indexOf(uuid); at !== -1; at = this.#bytes.indexOf(uuid, at + 1)) {
+  constructor(bytes: Buffer, uuid: string) {
+    this.#bytes = bytes;
+    for (let at = bytes.indexOf(uuid); at !== -1; at = bytes.indexOf(uuid, at + 1))
       this.#counters.push(at + COUNTER_AT);
-    }
   }
 
-  /** How many requests were made so far; request k holds the counters from k × size on. */
+  /** How many requests were made so far; of n events each, request k holds the counters from k × n on. */
   get made(): number {
     return this.#requests;
   }
@@ -71,10 +62,27 @@ export class BatchTemplate {
   /** The next request: a copy, so that it may wait in a socket. */
   next = (): Buffer => {
     const bytes = Buffer.from(this.#bytes);
-    let counter = this.#requests++ * this.size;
+    let counter = this.#requests++ * this.#counters.length;
     for (const at of this.#counters) writeHex(bytes, at, counter++);
     return bytes;
   };
+}
+
+/** Requests of `size` events each as `POST /batch/`; every event of every request has a uuid of its own. */
+export class BatchTemplate extends CountedRequest {
+  readonly size: number;
+  /** JSON text of one request's body, for baselines that work on the same bytes. */
+  readonly body: string;
+
+  constructor(url: string, token: string, size: number) {
+    const run = randomBytes(4).toString("hex");
+    const uuid = `${run}-0000-7000-8000-000000000000`;
+    const batch = Array.from({ length: size }, (_, n) => event(uuid, n));
+    const body = JSON.stringify({ api_key: token, batch });
+    super(postRequest(url, "/batch/", Buffer.from(body)), uuid);
+    this.size = size;
+    this.body = body;
+  }
 }
 
 function writeHex(bytes: Buffer, at: number, value: number): void {

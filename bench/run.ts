@@ -5,11 +5,14 @@ import { captureBatch } from "./scenarios/capture-batch.ts";
 import { captureSingle } from "./scenarios/capture-single.ts";
 import { decode } from "./scenarios/decode.ts";
 import { isolate } from "./scenarios/isolate.ts";
+import { isolation } from "./scenarios/isolation.ts";
 import { path } from "./scenarios/path.ts";
 import { peers } from "./scenarios/peers.ts";
+import { protocols } from "./scenarios/protocols.ts";
 import { transform } from "./scenarios/transform.ts";
+import { webhook } from "./scenarios/webhook.ts";
 
-const SCENARIOS = [captureSingle, captureBatch, decode, isolate, transform, peers, path];
+const SCENARIOS = [captureSingle, captureBatch, protocols, decode, isolate, transform, peers, path, webhook, isolation];
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
