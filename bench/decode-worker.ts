@@ -11,6 +11,7 @@ import lzString from "lz-string";
 import { UuidV7 } from "../shared/uuid.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
 import { encodeEvents } from "../workers/capture/encode.ts";
+import { placeEvents } from "../workers/capture/geoip/event-place.ts";
 import type { CaptureContext, Protocol } from "../workers/capture/protocols/protocol.ts";
 import { PROTOCOLS } from "../workers/capture/protocols/registry.ts";
 import type { Resolution } from "../workers/capture/resolution.ts";
@@ -90,6 +91,7 @@ async function bare({ url, init, wrapping }: Prepared): Promise<number> {
 
 async function capture({ url, init, protocol, context, events: expected }: Prepared): Promise<number> {
   const decoded = await protocol.decode(new Request(url, init), context);
+  placeEvents(decoded.events, context.client, null);
   const { events } = applyRules(decoded.events, context.resolution ?? TEAM, decoded.token);
   if (events.length !== expected) throw new Error(`${events.length} events of ${expected}`);
   return encodeEvents(events, context.limits).bytes.length;

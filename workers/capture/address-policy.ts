@@ -14,20 +14,27 @@ export function compileAddressPolicy(policy: SourceSnapshot["ip"]): ((event: Eve
     case "keep":
       return null;
     case "mask":
-      return mask;
+      return masker();
     case "drop":
       return dropper();
   }
 }
 
-function mask(event: Event): void {
-  if (event.ip !== null) event.ip = maskAddress(event.ip);
-  for (const [holder, name] of statedAddresses(event)) {
-    const stated = holder[name];
-    const masked = typeof stated === "string" ? maskAddress(stated) : null;
-    if (masked === null) delete holder[name];
-    else holder[name] = masked;
-  }
+/** The events of a request share one address: it is masked once for them. */
+function masker(): (event: Event) => void {
+  let last: { whole: string; masked: string | null } | null = null;
+  return (event) => {
+    if (event.ip !== null) {
+      if (last?.whole !== event.ip) last = { whole: event.ip, masked: maskAddress(event.ip) };
+      event.ip = last.masked;
+    }
+    for (const [holder, name] of statedAddresses(event)) {
+      const stated = holder[name];
+      const masked = typeof stated === "string" ? maskAddress(stated) : null;
+      if (masked === null) delete holder[name];
+      else holder[name] = masked;
+    }
+  };
 }
 
 /**

@@ -11,6 +11,7 @@ export type GeoLookup = (address: Address) => Geo | undefined;
  * what is none, there is no place. `lookup`: beyond what the edge knows of the client; null where there is none.
  */
 export function placeEvents(events: readonly Event[], client: Client, lookup: GeoLookup | null): void {
+  if (lookup === null && client.geo === undefined) return;
   const places = new Places(client, lookup);
   for (const event of events) {
     const { $ip } = event.properties;
@@ -24,6 +25,8 @@ class Places {
   readonly #lookup: GeoLookup | null;
   /** Looked up for the first event that is the client's own, and one object for all of them: they are stored as one text. */
   #ofClient: { geo: Geo | undefined } | null = null;
+  /** What was stated last: a server's events in a row are often those of one user. */
+  #ofStated: { stated: string; geo: Geo | undefined } | null = null;
 
   constructor(client: Client, lookup: GeoLookup | null) {
     this.#client = client;
@@ -38,8 +41,12 @@ class Places {
   }
 
   ofStated(stated: unknown): Geo | undefined {
-    const address = typeof stated === "string" ? parseAddress(stated) : null;
-    return address === null ? undefined : this.of(formatAddress(address));
+    if (typeof stated !== "string") return undefined;
+    if (this.#ofStated?.stated !== stated) {
+      const address = parseAddress(stated);
+      this.#ofStated = { stated, geo: address === null ? undefined : this.of(formatAddress(address)) };
+    }
+    return this.#ofStated.geo;
   }
 
   #find(ip: string | null): Geo | undefined {
