@@ -6,6 +6,7 @@ import { USAGE } from "../runtime/options.ts";
 import { DEFAULT_SUPERVISOR_LIMITS } from "../runtime/supervisor.ts";
 import { items, parseConfig, scriptsIn } from "../shared/config.ts";
 import { isObject } from "../shared/secret-fields.ts";
+import { HOSTILE_GROUPS } from "../test/e2e/hostile/registry.ts";
 import { DEFAULT_ADMISSION_LIMITS } from "../workers/capture/admission.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
 import { DEFAULT_WINDOW_S } from "../workers/capture/dedupe.ts";
@@ -22,8 +23,11 @@ import { DEFAULT_BREAKER_LIMITS } from "../workers/deliver/breaker.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS } from "../workers/deliver/dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "../workers/deliver/destinations/common-settings.ts";
 import { KEPT_RESPONSE_BYTES } from "../workers/deliver/destinations/http-answer.ts";
+import { kafka } from "../workers/deliver/destinations/kafka.ts";
 import { confluentV2Settings } from "../workers/deliver/destinations/kafka-confluent-v2.ts";
+import { confluentV3Settings } from "../workers/deliver/destinations/kafka-confluent-v3.ts";
 import { strimziSettings } from "../workers/deliver/destinations/kafka-strimzi.ts";
+import { tcpSettings } from "../workers/deliver/destinations/kafka-tcp.ts";
 import { upstashSettings } from "../workers/deliver/destinations/kafka-upstash.ts";
 import { destinationKind, destinationKinds } from "../workers/deliver/destinations/registry.ts";
 import { MAX_RETRY_AFTER_MS } from "../workers/deliver/retry.ts";
@@ -32,6 +36,7 @@ import { POSTHOG_IMPORTS, POSTHOG_REFUSED_CALLS } from "../workers/transform/com
 import { RUDDERSTACK_IMPORTS } from "../workers/transform/compat/rudderstack-dialect.ts";
 import { compileBundle } from "../workers/transform/compile.ts";
 import { DEFAULT_CHAIN_LIMITS } from "../workers/transform/isolate/chain.ts";
+import { hostileTable } from "./hostile-table.ts";
 import { settingsTable } from "./settings-table.ts";
 
 const root = dirname(import.meta.dirname);
@@ -218,23 +223,32 @@ const LIMITS: Record<string, object | number> = {
 };
 
 describe("destinations.md", () => {
-  const secrets = ["auth.username", "auth.password"];
-  const withoutProtocol = (table: string) => table.replace(/\| `protocol`.*\n/, "");
-  const kafka = (schema: z.ZodType) => withoutProtocol(settingsTable(schema, secrets));
+  const rowsOf = (schema: z.ZodType) => settingsTable(schema, kafka.secrets).split("\n");
+  const overHttp = [confluentV3Settings, confluentV2Settings, strimziSettings];
+  const [first = [], ...others] = [tcpSettings, ...overHttp, upstashSettings].map(rowsOf);
+  const shared = first.filter((row) => others.every((rows) => rows.includes(row)));
+  /** What these protocols of kafka have beside what all have. */
+  const ownTable = (...schemas: z.ZodType[]) => {
+    const rows = schemas.flatMap(rowsOf).filter((row) => !shared.includes(row) && !row.startsWith("| `protocol`"));
+    return [...shared.slice(0, 2), ...new Set(rows)].join("\n");
+  };
 
   it.each([
     ["webhook", settingsTable(destinationKind("webhook")!.settings, destinationKind("webhook")!.secrets)],
     ["terminal", settingsTable(destinationKind("terminal")!.settings, [])],
-    ["kafka", kafka(strimziSettings)],
+    ["kafka", shared.join("\n")],
+    ["kafka tcp", ownTable(tcpSettings)],
+    ["kafka http", ownTable(...overHttp)],
   ])("has the settings of %s as their schema has them", (kind, table) => {
     const [, written] =
       new RegExp(`<!-- settings:${kind} -->\\n([\\s\\S]*?)\\n<!-- /settings`).exec(page("destinations.md")) ?? [];
     expect(written).toBe(table);
   });
 
-  it("has one table for the protocols of kafka, which differ in whether auth is required", () => {
-    expect(kafka(confluentV2Settings)).toBe(kafka(strimziSettings));
-    expect(kafka(upstashSettings).replaceAll(/(`auth\.\w+` \| )required/g, "$1none")).toBe(kafka(strimziSettings));
+  it("has no setting of upstash's but that auth is required", () => {
+    expect(ownTable(upstashSettings).replaceAll(/(`auth\.\w+` \| )required/g, "$1none")).toBe(
+      ownTable(strimziSettings),
+    );
   });
 
   it("has every kind", () => {
@@ -256,6 +270,11 @@ describe("scripts.md", () => {
     const [, operators] = /const operators = \{([\s\S]*?)\n\}/.exec(read("shared/filter-schema.ts")) ?? [];
     const table = page("scripts.md").split("| operator |")[1]!;
     for (const name of matches(operators!, /(\w+): /g)) expect(table).toContain(`\`${name}\``);
+  });
+
+  it("has every hostile script, and how it ends", () => {
+    const [, written] = /<!-- hostile -->\n([\s\S]*?)\n<!-- \/hostile -->/.exec(page("scripts.md")) ?? [];
+    expect(written).toBe(hostileTable(HOSTILE_GROUPS));
   });
 
   it("has budgets as the code has them", () => {
