@@ -9,10 +9,23 @@ import { isolation } from "./scenarios/isolation.ts";
 import { path } from "./scenarios/path.ts";
 import { peers } from "./scenarios/peers.ts";
 import { protocols } from "./scenarios/protocols.ts";
+import { teams } from "./scenarios/teams.ts";
 import { transform } from "./scenarios/transform.ts";
 import { webhook } from "./scenarios/webhook.ts";
 
-const SCENARIOS = [captureSingle, captureBatch, protocols, decode, isolate, transform, peers, path, webhook, isolation];
+const SCENARIOS = [
+  captureSingle,
+  captureBatch,
+  protocols,
+  decode,
+  isolate,
+  transform,
+  teams,
+  peers,
+  path,
+  webhook,
+  isolation,
+];
 const names = process.argv.slice(2);
 const unknown = names.filter((name) => !SCENARIOS.some((scenario) => scenario.name === name));
 if (unknown.length > 0) {
