@@ -43,7 +43,7 @@ export interface RunResult {
   errors: ScriptError[];
   /** What scripts logged, in order, the first hundred; absent where they logged nothing. */
   logs?: ScriptLog[];
-  /** How the scripts that ran did, in chain order. Absent in careful mode. */
+  /** How the scripts that ran did, in chain order; absent where none did. */
   use?: ScriptUse[];
 }
 

@@ -1,10 +1,12 @@
 import type { Event } from "../../shared/event.ts";
 import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
-import type { OwnShare, Progress, RunResult, ScriptError, ScriptLog } from "../../shared/sandbox-api.ts";
+import type { OwnShare, Progress, RunResult, ScriptError, ScriptLog, ScriptUse } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
 import { DEFAULT_CHAIN_LIMITS, restrictionOf } from "./isolate/chain.ts";
+import type { StepOutput } from "./isolate/chain-types.ts";
 import { LOGS_PER_BATCH_COUNT } from "./isolate/script-logs.ts";
 import type { BatchSkips, IsolateApi } from "./isolate-api.ts";
+import { sumOfUse } from "./sum-of-use.ts";
 
 export interface CarefulRun {
   bundle: Bundle;
@@ -50,6 +52,7 @@ class CarefulBatch {
   readonly #result: RunResult = { sources: null, dropped: [], matches: {}, errors: [] };
   readonly #quarantined: NonNullable<RunResult["quarantined"]> = [];
   readonly #logs: ScriptLog[] = [];
+  readonly #uses = new Map<string, ScriptUse>();
   readonly #sources: number[] = [];
   readonly #lines: string[] = [];
   readonly #own: Own[];
@@ -84,6 +87,8 @@ class CarefulBatch {
     if (this.#sources.length !== ran || this.#sources.some((source, i) => source !== i)) result.sources = this.#sources;
     if (this.#quarantined.length > 0) result.quarantined = this.#quarantined;
     if (this.#logs.length > 0) result.logs = this.#logs.slice(0, LOGS_PER_BATCH_COUNT);
+    const use = this.#inOrder();
+    if (use.length > 0) result.use = use;
     if (this.#own.length > 0) {
       result.own = Object.fromEntries(this.#own.map(({ destination, share }) => [destination, share]));
     }
@@ -107,6 +112,12 @@ class CarefulBatch {
       for (const position of positions) this.#result.matches[destination]?.push(start + position);
     }
     await this.#shape(index, lines, start, matches);
+  }
+
+  /** What the scripts used, in chain order, the destinations' own last. */
+  #inOrder(): ScriptUse[] {
+    const ids = [...this.#run.bundle.scripts, ...this.#own].map(({ id }) => id);
+    return ids.map((id) => this.#uses.get(id)).filter((use) => use !== undefined);
   }
 
   /** Null where the input goes to the quarantine. */
@@ -166,8 +177,9 @@ class CarefulBatch {
     return false;
   }
 
-  #note({ errors, logs }: { errors: ScriptError[]; logs: ScriptLog[] }): void {
+  #note({ errors, logs, use }: Pick<StepOutput, "errors" | "logs" | "use">): void {
     this.#logs.push(...logs);
+    if (use !== null) this.#uses.set(use.script, sumOfUse(this.#uses.get(use.script), use));
     for (const error of errors) addError(this.#result.errors, error);
   }
 }

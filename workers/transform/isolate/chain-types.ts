@@ -1,5 +1,5 @@
 import type { Filter } from "../../../shared/filter.ts";
-import type { OwnShare, RunResult, ScriptError, ScriptLog } from "../../../shared/sandbox-api.ts";
+import type { OwnShare, RunResult, ScriptError, ScriptLog, ScriptUse } from "../../../shared/sandbox-api.ts";
 import type { ShaperPolicy } from "./destination-share.ts";
 import type { ScriptSource } from "./script.ts";
 import type { Idle } from "./settle.ts";
@@ -70,6 +70,8 @@ export interface StepOutput {
   quarantined?: Halt;
   errors: ScriptError[];
   logs: ScriptLog[];
+  /** Null where it did not run. */
+  use: ScriptUse | null;
 }
 
 /** Careful mode: what a destination's own script made of one input's lines. */
@@ -78,6 +80,8 @@ export interface ShapeOutput {
   share: OwnShare;
   errors: ScriptError[];
   logs: ScriptLog[];
+  /** Null where it did not run. */
+  use: ScriptUse | null;
 }
 
 /** Why an input goes to the quarantine. */

@@ -210,7 +210,7 @@ export class Chain {
       }
     }
     const { errors, logs } = this.#journal;
-    const step: StepOutput = { lines: out, errors: errors.list(), logs: logs.list };
+    const step: StepOutput = { lines: out, errors: errors.list(), logs: logs.list, use: link.script.use };
     return this.#halt === null ? step : { ...step, lines: [], quarantined: this.#halt };
   }
 
@@ -235,8 +235,8 @@ export class Chain {
       await this.#shapeOne(found, position, lines[position] as string);
     }
     const { errors, logs } = this.#journal;
-    const { share } = found;
-    return { lines: share.lines, share: share.read(), errors: errors.list(), logs: logs.list };
+    const { share, script } = found;
+    return { lines: share.lines, share: share.read(), errors: errors.list(), logs: logs.list, use: script.use };
   }
 
   #begin(skips: Skips): Batch {
