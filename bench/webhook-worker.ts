@@ -127,7 +127,7 @@ export class Delivery extends DurableObject<Env> {
     const drain: Drain = new Drain({
       ...{ outbox: this.#outbox, clock: systemClock, random: Math.random, log: (record) => console.error(record) },
       load: async () => ready,
-      attempt: (destination, team, work) => attempt(destination, { ...work, team }, deps),
+      attempt: (destination, team, work) => attempt(destination, { ...work, team, destination: "hook" }, deps),
       soon: (flush) => void timers.after(SETTLE_MS, flush),
       schedule: (at) => wakeups.at(at),
       keepAlive: (work) => this.ctx.waitUntil(work),
