@@ -17,6 +17,7 @@ import type { OutboxAppend, OutboxAppended } from "../../shared/outbox-api.ts";
 import { sliceRuns } from "../../shared/runs.ts";
 import type { Progress } from "../../shared/sandbox-api.ts";
 import type { Bundle, TeamSnapshot } from "../../shared/snapshot.ts";
+import { BATCH_BYTES, BATCH_EVENTS } from "./batch-size.ts";
 import type { Lane, LaneBatch } from "./lane.ts";
 import { type Found, markedEvents, type Quarantine, reasonOf } from "./quarantine.ts";
 import type { RunOptions, RunOutcome } from "./sandbox-client.ts";
@@ -40,9 +41,6 @@ export interface PumpDeps {
   log(record: Record<string, unknown>): void;
 }
 
-/** A batch is large enough to pay for its round trips, and small enough to hold in memory several times. */
-const BATCH_EVENTS = 500;
-const BATCH_BYTES = 1_000_000;
 /** Batches that are not full start this far apart: each costs every destination a commit, and company is on its way. */
 const PACE_MS = 10;
 /**

@@ -1,9 +1,12 @@
 import type { Event } from "../../shared/event.ts";
-import { decodeLines, encodeLines } from "../../shared/ndjson.ts";
-import type { RunResult } from "../../shared/sandbox-api.ts";
+import { concatLines, decodeLines, encodeLines } from "../../shared/ndjson.ts";
+import type { RunResult, ScriptError, ScriptUse } from "../../shared/sandbox-api.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
+import { BATCH_BYTES, BATCH_EVENTS } from "../capture/batch-size.ts";
 import { type RunOptions, type RunOutcome, runInSandbox } from "../capture/sandbox-client.ts";
 import { shareOf } from "../capture/share.ts";
+import { LOGS_PER_BATCH_COUNT } from "../transform/isolate/script-logs.ts";
+import { sumOfUse } from "../transform/sum-of-use.ts";
 
 /** What the pipeline would do with these events; nothing is delivered. */
 export interface Preview {
@@ -31,8 +34,6 @@ export interface PreviewDeps {
 }
 
 const OPTIONS: RunOptions = { careful: false, skip: [], fail: [] };
-/** What the pump takes at once. */
-const BATCH_COUNT = 500;
 
 /** Runs events through a bundle as the pump does, in batches as it cuts them, and cuts the destinations' shares as it does. */
 export async function preview(
@@ -42,9 +43,10 @@ export async function preview(
   destinations: readonly string[],
 ): Promise<PreviewOutcome> {
   const whole = emptyPreview(destinations);
+  const texts = events.map((event) => encodeLines([JSON.stringify(event)]));
   for (let from = 0; from < events.length; ) {
-    const part = events.slice(from, from + BATCH_COUNT);
-    const lines = encodeLines(part.map((event) => JSON.stringify(event)));
+    const part = texts.slice(from, from + fitting(texts, from));
+    const lines = concatLines(part);
     const outcome = await runInSandbox(deps.sandbox, bundle, lines, OPTIONS, deps.open);
     if (outcome.outcome !== "ran") return outcome;
     // The sandbox ends a batch early where what it becomes grows too large.
@@ -57,6 +59,17 @@ export async function preview(
     from += ran;
   }
   return { outcome: "previewed", preview: whole };
+}
+
+/** How many events from `from` on the pump would take at once. */
+function fitting(texts: readonly Uint8Array[], from: number): number {
+  let bytes = 0;
+  let count = 0;
+  for (; from + count < texts.length && count < BATCH_EVENTS; count++) {
+    bytes += (texts[from + count] as Uint8Array).length + 1;
+    if (count > 0 && bytes > BATCH_BYTES) break;
+  }
+  return count;
 }
 
 function emptyPreview(destinations: readonly string[]): Preview {
@@ -76,9 +89,22 @@ function addResult(whole: Preview, result: RunResult, lines: readonly unknown[],
   whole.sources.push(...(result.sources ?? main.map((_, index) => index)).map((index) => index + from));
   whole.dropped.push(...result.dropped.map((index) => index + from));
   whole.quarantined.push(...moved(result.quarantined));
-  whole.errors.push(...moved(result.errors));
-  whole.logs.push(...moved(result.logs));
-  whole.use.push(...(result.use ?? []));
+  for (const error of moved(result.errors)) addError(whole.errors, error);
+  whole.logs.push(...moved(result.logs).slice(0, LOGS_PER_BATCH_COUNT - whole.logs.length));
+  for (const use of result.use ?? []) addUse(whole.use, use);
+}
+
+/** A message is told once, however many batches it took. */
+function addError(errors: RunResult["errors"], error: ScriptError): void {
+  const known = errors.find(({ script, message }) => script === error.script && message === error.message);
+  if (known === undefined) errors.push(error);
+  else known.count += error.count;
+}
+
+function addUse(uses: ScriptUse[], use: ScriptUse): void {
+  const at = uses.findIndex(({ script }) => script === use.script);
+  if (at === -1) uses.push(use);
+  else uses[at] = sumOfUse(uses[at], use);
 }
 
 function parsedLines(lines: Uint8Array): unknown[] {
