@@ -7,6 +7,7 @@ import { Log, LogLevel, Miniflare } from "./closed-miniflare.ts";
 import type { Egress } from "./egress.ts";
 import type { GeoipFile } from "./geoip-file.ts";
 import { childrenNamed, isAlive, processMark } from "./process-table.ts";
+import { keepAlive } from "./revival.ts";
 import type { BuiltWorker, BuiltWorkers } from "./workers.ts";
 
 export interface CoreOptions {
@@ -24,6 +25,8 @@ export interface CoreOptions {
   /** Called after each start but the first: the process has another pid. */
   onRestart: () => void;
   adminToken: string;
+  /** Called where the process has crashed and cannot be started any more. */
+  onLost: (error: unknown) => void;
   /** 32 bytes, base64. */
   secretKey: string;
   /** Networks that destinations may be in. */
@@ -59,7 +62,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   let stopping = false;
   let core: Core | undefined;
   const own = Object.fromEntries(SIGNALS.map((signal) => [signal, process.listeners(signal)]));
-  const miniflare = new Miniflare({
+  const all: MiniflareOptions = {
     ...instanceOptions(options),
     // The runtime comes back by itself after a crash; its objects resume only once somebody wakes them.
     unsafeHandleRuntimeRestart: async () => {
@@ -71,7 +74,8 @@ export async function startCore(options: CoreOptions): Promise<Core> {
       workerOptions(options, options.workers.deliver, {}),
       workerOptions(options, options.workers.console, { port: options.consolePort }),
     ],
-  });
+  };
+  const miniflare = new Miniflare(all);
   await miniflare.ready;
   // Miniflare exits on these signals at once, in the middle of requests; stopping in order is the runtime's.
   for (const signal of SIGNALS) {
@@ -104,6 +108,18 @@ export async function startCore(options: CoreOptions): Promise<Core> {
       await miniflare.dispose();
     },
   };
+  const revival = {
+    ready: () => miniflare.ready,
+    start: () => miniflare.setOptions(all),
+    onBack: () => {
+      options.onRestart();
+      void core?.sweep();
+    },
+    onLost: options.onLost,
+    sleep,
+    log: (record: { level: string }) => options.print(JSON.stringify({ ...record, stage: "core" }), record.level),
+  };
+  void keepAlive(revival, () => stopping);
   return core;
 }
 

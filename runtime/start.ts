@@ -91,6 +91,8 @@ async function start(options: StartOptions): Promise<Running> {
     vars: workerVariables(process.env),
     print,
     onRestart: remember,
+    // Whoever looks after this process can start it anew; alive and serving nothing it would be left alone.
+    onLost: fail,
   }).finally(() => clearInterval(remembering));
   remember();
   const running: Running = {

@@ -10,6 +10,8 @@ const SCRIPT = "export function transform(event) { event.properties.seen = true;
 const TRAFFIC = { token: "phc_acme", perSecond: 60, batch: 5 };
 /** Miniflare and the supervisor need a second or two to bring a process back. */
 const BACK_MS = 15_000;
+/** A few starts, with the pauses between them. */
+const KILLING_MS = 7_000;
 
 let sink: WebhookSink;
 let headwater: Headwater;
@@ -92,6 +94,23 @@ it("a core that somebody kills comes back, and delivers what it had with no new 
   expect(await pidOf("core")).not.toBe(killed);
   expect(Object.keys((await sendDuring(1_000)).statuses)).toEqual(["200"]);
   await expectAllArrived();
+});
+
+it("a core that is killed each time it starts comes back once it is let live", async () => {
+  sink.behave({ kind: "status", status: 503 });
+  await sendDuring(500);
+  const killed = new Set<number>();
+  for (const end = Date.now() + KILLING_MS; Date.now() < end; await sleep(5)) {
+    const core = processTree(headwater.pid).find((pid) => isWorkerd(pid) && !isSandbox(pid) && !killed.has(pid));
+    if (core === undefined) continue;
+    process.kill(core, "SIGKILL");
+    killed.add(core);
+  }
+  // Miniflare alone starts a crashed runtime once.
+  expect(killed.size).toBeGreaterThan(2);
+  sink.behave({ kind: "ok" });
+  await expectAllArrived();
+  expect(Object.keys((await sendDuring(1_000)).statuses)).toEqual(["200"]);
 });
 
 it("a runtime that is killed alone leaves processes behind, and the next one ends all of them, a restarted core too", async () => {
