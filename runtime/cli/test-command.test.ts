@@ -103,6 +103,15 @@ test("what cannot be run is a failure of that fixture, with its reason", async (
   ]);
 });
 
+test("parts that are empty may be listed or left out, as in the examples of templates", async () => {
+  write("good.events.json", [{ event: "a", properties: { plan: "free" } }]);
+  expect(await run("--update")).toBe(0);
+  write("good.expected.json", { ...read("good.expected.json"), dropped: [], errors: [], quarantined: [] });
+  expect(await run()).toBe(0);
+  write("good.expected.json", { ...read("good.expected.json"), dropped: [0] });
+  expect(await run()).toBe(1);
+});
+
 test("a script that does not compile is shown with its line, and nothing else is run", async () => {
   write("scrub.ts", "export function transform(event) {\n  return event +;\n}");
   write("a.events.json", [{ event: "a" }]);
