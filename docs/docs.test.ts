@@ -312,7 +312,7 @@ describe("invariants.md", () => {
   });
 });
 
-describe("scripts.md", () => {
+describe("scripts.md on templates", () => {
   it.each(TEMPLATES)("has the template $id", ({ id, description }) => {
     expect(page("scripts.md")).toContain(`| \`${id}\` | ${description} |`);
   });

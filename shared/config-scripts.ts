@@ -71,6 +71,5 @@ export function moduleSchema(id: z.ZodString) {
 }
 
 export type TransformationConfig = z.infer<ReturnType<typeof transformationSchema>>;
-export type SourceScriptConfig = z.infer<typeof SourceScriptSchema>;
 export type DestinationScriptConfig = z.infer<typeof DestinationScriptSchema>;
 export type ModuleConfig = z.infer<ReturnType<typeof moduleSchema>>;
