@@ -26,18 +26,17 @@ export const teams: Scenario = {
   run: async () => {
     const rig = await TeamsRig.start();
     const events = lines();
-    const ndjson = events.join("\n");
     const [one] = await rig.bundles(1);
     const many = await rig.bundles(TEAMS);
-    for (let i = 0; i < WARM_BATCHES; i++) await rig.run(one!, ndjson);
-    const oneTeam = await rateOf(ONE_TEAM_BATCHES, () => rig.run(one!, ndjson));
+    for (let i = 0; i < WARM_BATCHES; i++) await rig.run(one!, events);
+    const oneTeam = await rateOf(ONE_TEAM_BATCHES, () => rig.run(one!, events));
     const rounds: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      rounds.push(await rateOf(TEAMS, (i) => rig.run(many[i]!, ndjson)));
+      rounds.push(await rateOf(TEAMS, (i) => rig.run(many[i]!, events)));
     }
     console.log(`  rounds over ${TEAMS} teams: ${rounds.map(Math.round).join(", ")} events/s`);
     const firsts: number[] = [];
-    for (const bundle of await rig.bundles(NEW_BUNDLES)) firsts.push(await rig.run(bundle, events[0]!));
+    for (const bundle of await rig.bundles(NEW_BUNDLES)) firsts.push(await rig.run(bundle, events.slice(0, 1)));
     firsts.sort((a, b) => a - b);
     const { residentBytes, restarts } = rig;
     await rig.stop();

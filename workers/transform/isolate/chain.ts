@@ -183,7 +183,7 @@ export class Chain {
         this.#open(i, lines[i] as string);
         batch.ran = i + 1;
         this.#shape(shaper, i, lines[i] as string);
-        if (this.#slice.isRestDue && (await this.#slice.rest(i + 1))) break;
+        if (this.#isRestDue(i + 1, count) && (await this.#slice.rest(i + 1))) break;
       }
       return true;
     }
@@ -251,6 +251,11 @@ export class Chain {
     return this.#batch;
   }
 
+  /** Between two inputs: after the last one the answer goes out anyway. */
+  #isRestDue(next: number, count: number): boolean {
+    return next < count && this.#slice.isRestDue;
+  }
+
   /** With how many events what was too much for one answer, or for its time, starts again. */
   #fewer(count: number): number {
     const { overAt } = this.#slice;
@@ -271,7 +276,7 @@ export class Chain {
         if (this.#halt === null) this.#pass(0, event, line);
       }
       this.#close(start);
-      if (this.#slice.isRestDue && (await this.#slice.rest(i + 1))) break;
+      if (this.#isRestDue(i + 1, lines.length) && (await this.#slice.rest(i + 1))) break;
     }
   }
 
@@ -326,7 +331,7 @@ export class Chain {
         if (this.#halt === null) this.#emit(event, line);
       }
       this.#close(start);
-      if (this.#slice.isRestDue && (await this.#slice.rest(at + 1))) break;
+      if (this.#isRestDue(at + 1, count) && (await this.#slice.rest(at + 1))) break;
     }
     for (const shaper of this.#shapers)
       if (shaper.script.isBatch) await this.#shapeAll(shaper, this.#taken(shaper), count);
