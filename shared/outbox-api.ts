@@ -1,4 +1,4 @@
-import type { DeadLetterReplay, ReplayStatus, ReplaysApi } from "./replay-api.ts";
+import type { ArchiveReplay, DeadLetterReplay, ReplayStatus, ReplaysApi } from "./replay-api.ts";
 import type { Runs } from "./runs.ts";
 
 /** What an outbox answers over RPC. */
@@ -12,9 +12,10 @@ export interface OutboxApi extends ReplaysApi {
   deadLetters(query: DeadLetterQuery): Promise<DeadLetterPage>;
   /**
    * Starts a replay, and resolves with how far it is after at most `REPLAY_ANSWER_MS`. Dead letters of this outbox go back to be sent,
-   * here or in another outbox; those that need it through the destination's script again, and where that cannot be run they stay.
+   * here or in another outbox; those that need it through the destination's script again, and where that cannot be run they stay. An
+   * archive's events come to this outbox.
    */
-  replay(request: DeadLetterReplay): Promise<ReplayStatus>;
+  replay(request: DeadLetterReplay | ArchiveReplay): Promise<ReplayStatus>;
   /** Ends dead letters: from now on they count as dropped. */
   discard(selection: DeadLetterSelection): Promise<{ discarded: number }>;
   /** Stops sending until `resume`; appends go on. Survives restarts. */

@@ -94,12 +94,6 @@ export class ReplayJobs<Request extends ReplayRequest & Pick<ReplayStatus, "from
     return this.#deps.store.all().map((replay) => this.#status(replay, source(replay.request)));
   }
 
-  /** Null where there is none of this id. */
-  status(id: string, source: string): ReplayStatus | null {
-    const replay = this.#deps.store.get(id);
-    return replay === null ? null : this.#status(replay, source);
-  }
-
   #status(replay: Replay<Request, Position>, source: string): ReplayStatus {
     const trouble = replay.state === "running" ? this.#trouble.get(replay.id) : undefined;
     return replayStatus(trouble === undefined ? replay : { ...replay, problem: trouble }, source);

@@ -45,7 +45,7 @@ export class LaneReplays {
   /** How far it is once it has ended, or after a while. */
   async answer(id: string): Promise<ReplayStatus> {
     await this.#jobs.ended(id, REPLAY_ANSWER_MS);
-    return this.#jobs.status(id, this.#deps.name()) as ReplayStatus;
+    return this.statuses().find((status) => status.id === id) as ReplayStatus;
   }
 
   statuses(): ReplayStatus[] {

@@ -605,3 +605,22 @@ test.each([
 ])("a replay of %j is refused", async (body, status, field) => {
   expect(await console_.ask("POST", "/api/teams/acme/replay", body)).toMatchObject({ status, body: { field } });
 });
+
+test("a replay from an archive is the receiving destination's; what is no archive is refused", async () => {
+  const archive = { id: "arc", kind: "s3", endpoint: "https://s3.test", bucket: "arch" };
+  const secrets = { access_key_id: "a-key-id", secret_access_key: "a-secret-key" };
+  const destinations = [HOOK, { ...archive, ...secrets }];
+  const published = await console_.ask("PUT", "/api/config", { teams: [{ ...ACME, destinations }] });
+  expect(published.body).toMatchObject({ changed: true });
+  const range = { since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z" };
+  console_.calls.length = 0;
+  const started = await console_.ask("POST", "/api/teams/acme/replay", { destination: "hook", from: "arc", ...range });
+  expect(started).toMatchObject({ status: 200, body: { replay: { from: "archive", destination: "hook" } } });
+  expect(console_.calls).toEqual([expect.stringContaining('replay acme/hook {"from":"archive","archive":"arc"')]);
+  const path = "/api/teams/acme/replay";
+  expect(await console_.ask("POST", path, { destination: "arc", from: "hook", ...range })).toMatchObject({
+    ...{ status: 400, body: { code: "no_archive", field: "from" } },
+  });
+  const noLane = await console_.ask("POST", path, { destination: "hook", ...range });
+  expect(noLane).toMatchObject({ status: 409, body: { code: "nothing_to_replay" } });
+});

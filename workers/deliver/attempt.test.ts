@@ -11,7 +11,8 @@ const connect = () => {
 };
 
 const request: OutboundRequest = {
-  ...{ team: "acme", id: "r1", events: new TextEncoder().encode("{}\n{}"), count: 2, tokens: ["t", "t"], attempt: 1 },
+  ...{ team: "acme", destination: "hook", acceptedAt: 0 },
+  ...{ id: "r1", events: new TextEncoder().encode("{}\n{}"), count: 2, tokens: ["t", "t"], attempt: 1 },
 };
 
 function tryWith(send: DestinationKind["send"], secrets: string[] = []) {

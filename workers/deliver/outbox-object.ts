@@ -10,13 +10,14 @@ import { objectSql } from "../../shared/sql.ts";
 import { outboxStub } from "../../shared/stubs.ts";
 import { runtimeTimer } from "../../shared/timer.ts";
 import { runInSandbox } from "../capture/sandbox-client.ts";
+import { filterOf, openArchive } from "./archive.ts";
 import { attempt } from "./attempt.ts";
 import type { Connect } from "./destinations/destination.ts";
 import { Drain } from "./drain.ts";
 import type { DeliverEnv } from "./env.ts";
 import { Kept } from "./kept.ts";
 import { Notices } from "./notices.ts";
-import { Outbox } from "./outbox.ts";
+import { type Identity, Outbox } from "./outbox.ts";
 import { loadDestination } from "./outbox-config.ts";
 import { Replays } from "./replays.ts";
 import { type ReshapeDeps, reshape } from "./reshape.ts";
@@ -75,7 +76,9 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     };
     this.#replays = new Replays({
       ...{ outbox: this.#outbox, sql, clock: systemClock, log: logLine, append: appendTo },
-      reshape: (destination, events) => reshape(reshapeDeps, this.#outbox.identity()?.team ?? "", destination, events),
+      reshape: (destination, events) => reshape(reshapeDeps, this.#identity().team, destination, events),
+      archive: (team, id) => openArchive((...of) => loadDestination(config, ...of), team, id, attemptDeps),
+      filter: (team, destination) => filterOf(this.#snapshots, team, destination),
       wait: async (ms, wake) => {
         // Events that a step has put back are sent meanwhile.
         this.#drain.kick();
@@ -99,7 +102,8 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     this.#drain = new Drain({
       ...{ outbox: this.#outbox, clock: systemClock, random: Math.random, log: logLine },
       load: (team, destination) => loadDestination(config, team, destination),
-      attempt: (destination, team, work) => attempt(destination, { ...work, team }, attemptDeps),
+      attempt: (destination, team, work) =>
+        attempt(destination, { ...work, team, destination: this.#identity().destination }, attemptDeps),
       soon: (flush) => void timers.after(SETTLE_MS, flush),
       schedule: (at) => this.#wakeups.at(at),
       keepAlive: (work) => ctx.waitUntil(work),
@@ -115,7 +119,7 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
   }
 
   async status(): Promise<api.OutboxStatus> {
-    const { team, destination } = this.#outbox.identity() ?? { team: "", destination: "" };
+    const { team, destination } = this.#identity();
     const oldestAt = this.#outbox.oldestPendingAt();
     return {
       ...{ team, destination, book: this.#outbox.book() },
@@ -176,6 +180,11 @@ export class OutboxObject extends DurableObject<DeliverEnv> implements api.Outbo
     this.#resume();
     await this.#drain.quiet();
     this.#resume();
+  }
+
+  /** Empty before the first append. */
+  #identity(): Identity {
+    return this.#outbox.identity() ?? { team: "", destination: "" };
   }
 
   #resume(): void {

@@ -52,7 +52,17 @@ export const MIGRATIONS: readonly Migration[] = [
       "CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)",
     ],
   },
+  {
+    id: "0004-retry-parts",
+    // The events of a request that is larger than a row may be.
+    statements: [
+      "CREATE TABLE retry_parts (retry INTEGER NOT NULL, part INTEGER NOT NULL, events BLOB NOT NULL, PRIMARY KEY (retry, part))",
+    ],
+  },
 ];
+
+/** Of a request's events in one row: with what else stands there, below the 2 MB that a row may have. */
+const PART_BYTES = 1_000_000;
 
 /** Of one read; more than a request usually needs. */
 const MAX_READ_ROWS = 200;
@@ -292,17 +302,43 @@ export class OutboxStore {
       ...{ id, nextAt: row.next_at, acceptedAt: row.accepted_at, requestId: row.request_id },
       ...{ attempt, count, bytes, reason, status, response },
       tokens: JSON.parse(row.tokens),
-      events: blob(row.events),
+      events: row.events.byteLength > 0 ? blob(row.events) : this.#parts(id),
     };
   }
 
-  insertRetry(retry: Omit<Retry, "id">): void {
-    this.#sql.run(
+  /** Its id. */
+  insertRetry(retry: Omit<Retry, "id">): number {
+    const row = this.#one<{ id: number }>(
       `INSERT INTO retries (next_at, accepted_at, attempt, count, bytes, request_id, reason, status, response, tokens, events)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
       ...[retry.nextAt, retry.acceptedAt, retry.attempt, retry.count, retry.bytes, retry.requestId],
-      ...[retry.reason, retry.status, retry.response, JSON.stringify(retry.tokens), retry.events],
+      ...[retry.reason, retry.status, retry.response, JSON.stringify(retry.tokens), inRow(retry.events)],
     );
+    const { id } = row as { id: number };
+    this.#writeParts(id, retry.events);
+    return id;
+  }
+
+  #parts(retry: number): Uint8Array {
+    const statement = "SELECT events FROM retry_parts WHERE retry = ? ORDER BY part";
+    const parts = [...this.#sql.query<{ events: ArrayBuffer | Uint8Array }>(statement, retry)].map((row) =>
+      blob(row.events),
+    );
+    const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
+
+  #writeParts(retry: number, events: Uint8Array): void {
+    if (events.length <= PART_BYTES) return;
+    for (let part = 0; part * PART_BYTES < events.length; part++) {
+      const bytes = events.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
+      this.#sql.run("INSERT INTO retry_parts VALUES (?, ?, ?)", retry, part, bytes);
+    }
   }
 
   /** All of it failed again. */
@@ -317,12 +353,15 @@ export class OutboxStore {
   shrinkRetry(id: number, part: Pick<Retry, "count" | "bytes" | "tokens" | "events">): void {
     this.#sql.run(
       "UPDATE retries SET count = ?, bytes = ?, tokens = ?, events = ? WHERE id = ?",
-      ...[part.count, part.bytes, JSON.stringify(part.tokens), part.events, id],
+      ...[part.count, part.bytes, JSON.stringify(part.tokens), inRow(part.events), id],
     );
+    this.#sql.run("DELETE FROM retry_parts WHERE retry = ?", id);
+    this.#writeParts(id, part.events);
   }
 
   deleteRetry(id: number): void {
     this.#sql.run("DELETE FROM retries WHERE id = ?", id);
+    this.#sql.run("DELETE FROM retry_parts WHERE retry = ?", id);
   }
 
   #one<Row extends Record<string, SqlValue>>(statement: string, ...values: SqlValue[]): Row | undefined {
@@ -346,6 +385,11 @@ interface RetryRow extends ChunkRow {
   reason: string;
   status: number | null;
   response: string | null;
+}
+
+/** Larger ones stand in `retry_parts`. */
+function inRow(events: Uint8Array): Uint8Array {
+  return events.length > PART_BYTES ? events.subarray(0, 0) : events;
 }
 
 /** Bytes of a BLOB column, whichever adapter read it. */

@@ -7,12 +7,13 @@ import type {
   OutboxAppend,
   OutboxAppended,
 } from "../../shared/outbox-api.ts";
+import { appendRun } from "../../shared/runs.ts";
 import type { Sql } from "../../shared/sql.ts";
 import { DeadLetterStore, type Replayable } from "./dead-letter-store.ts";
 import { DEFAULT_DEAD_LETTER_LIMITS, type DeadLetterLimits, deadLetterPage, overLimit } from "./dead-letters.ts";
 import { DEFAULT_BACKLOG_BYTES } from "./destinations/common-settings.ts";
 import type { RequestLimits, Sent } from "./destinations/destination.ts";
-import type { EventQueue, Next } from "./event-queue.ts";
+import type { Cut, EventQueue, Next } from "./event-queue.ts";
 import { FreshQueue } from "./fresh-queue.ts";
 import { Health } from "./health.ts";
 import { type Change, Ledger } from "./ledger.ts";
@@ -153,7 +154,8 @@ export class Outbox {
     return this.#identity;
   }
 
-  append(append: OutboxAppend): OutboxAppended {
+  /** @param also written in the same transaction, where the events are taken */
+  append(append: OutboxAppend, also = () => {}): OutboxAppended {
     const known = this.#store.through(append.lane);
     if (known !== null && append.after > known) return { status: "gap", through: known };
     const after = known ?? append.after;
@@ -177,6 +179,7 @@ export class Outbox {
       change.dropped += taken.dropped;
       change.expired += taken.expired;
       this.#store.setThrough(append.lane, append.through);
+      also();
       return stored;
     });
     this.#identity ??= { team, destination };
@@ -222,7 +225,27 @@ export class Outbox {
 
   takeFresh(limits: RequestLimits): Work | null {
     const cut = this.#fresh.cut(this.#cutLimits(limits));
-    return cut === null ? null : freshWork(cut, this.#shaped);
+    if (cut === null) return null;
+    return limits.fixedCut === true ? this.#fixed(cut) : freshWork(cut, this.#shaped);
+  }
+
+  /** Written down as a request that is tried now: it stays this request whatever happens. */
+  #fixed(cut: Cut): Work {
+    const { id: requestId, acceptedAt, count, bytes, events } = cut;
+    const tokens: [string, number][] = [];
+    for (const token of cut.tokens) appendRun(tokens, token, 1);
+    const retryId = this.#commit((change) => {
+      this.#fresh.settle(cut);
+      change.fresh -= count;
+      change.freshBytes -= bytes;
+      change.retrying += count;
+      change.retryBytes += bytes;
+      change.retryRows += 1;
+      const untried = { nextAt: this.#deps.clock.now(), attempt: 0, reason: "", status: null, response: null };
+      return this.#store.insertRetry({ ...untried, acceptedAt, count, bytes, requestId, tokens, events });
+    });
+    this.#retriesTaken.add(retryId);
+    return { ...freshWork(cut, this.#shaped), cut: null, retryId };
   }
 
   takeRetry(id: number): Work {

@@ -31,8 +31,10 @@ function jobsOf(rig: OutboxRig) {
   return new Replays({
     ...{ outbox, sql, clock, log: () => {}, append: () => Promise.reject(new Error("no other outbox")) },
     reshape: (_, events) => asTheyAre(events),
+    archive: () => Promise.reject(new Error("no archive")),
+    filter: async () => () => true,
     wait: (ms, wake) =>
-      Promise.race([new Promise<void>((resolve) => timers.after(ms, resolve)), wake ?? new Promise(() => {})]),
+      Promise.race([new Promise<void>((resolve) => timers.after(ms, resolve)), wake ?? new Promise<void>(() => {})]),
   });
 }
 
@@ -66,6 +68,8 @@ test("an append elsewhere whose answer is lost comes again and is taken once (in
   const life = () =>
     new Replays({
       ...{ outbox, sql, clock, append, log: () => {}, reshape: (_: string, events: Uint8Array) => asTheyAre(events) },
+      archive: () => Promise.reject(new Error("no archive")),
+      filter: async () => () => true,
       wait: async (ms) => {
         clock.advance(ms);
         isLost = false;

@@ -1,12 +1,13 @@
 import type { Clock } from "../../shared/clock.ts";
 import { type DeadLetterSelection, REPLAY_ANSWER_MS } from "../../shared/outbox-api.ts";
-import type { DeadLetterReplay, ReplayStatus } from "../../shared/replay-api.ts";
+import type { ArchiveReplay, DeadLetterReplay, ReplayStatus } from "../../shared/replay-api.ts";
 import { ReplayJobs } from "../../shared/replay-jobs.ts";
-import { ReplayStore } from "../../shared/replay-store.ts";
+import { type Replay, ReplayStore } from "../../shared/replay-store.ts";
 import type { Sql } from "../../shared/sql.ts";
+import { ARCHIVE_START, type ArchivePosition, type ArchiveReplayDeps, ArchiveReplays } from "./archive-replay.ts";
 import { type DeadLetterPosition, discardDeadLetters, type ReplayDeps, replayStep, startOf } from "./replay.ts";
 
-export interface ReplaysDeps extends Omit<ReplayDeps, "store"> {
+export interface ReplaysDeps extends Omit<ReplayDeps, "store">, Pick<ArchiveReplayDeps, "archive" | "filter"> {
   sql: Sql;
   clock: Clock;
   /** Resolves after `ms`, or when `wake` resolves. */
@@ -14,8 +15,9 @@ export interface ReplaysDeps extends Omit<ReplayDeps, "store"> {
   log: (record: Record<string, unknown>) => void;
 }
 
-type Request = DeadLetterReplay;
-type Position = DeadLetterPosition;
+type Request = DeadLetterReplay | ArchiveReplay;
+type Position = DeadLetterPosition | ArchivePosition;
+type Job<R, P> = Replay<R, P>;
 
 /** An outbox's replays: what there is to start, and what a step of each kind does. */
 export class Replays {
@@ -26,7 +28,12 @@ export class Replays {
     this.#deps = deps;
     const store = new ReplayStore<Request, Position>(deps.sql);
     const { clock, wait, log } = deps;
-    const step = (job: Parameters<typeof replayStep>[1], max: number) => replayStep({ ...deps, store }, job, max);
+    const archives = new ArchiveReplays({ ...deps, store });
+    // What kind of request a row holds says what kind of position stands beside it.
+    const step = (job: Job<Request, Position>, max: number) =>
+      job.request.from === "archive"
+        ? archives.step(job as Job<ArchiveReplay, ArchivePosition>, max)
+        : replayStep({ ...deps, store }, job as Job<DeadLetterReplay, DeadLetterPosition>, max);
     this.#jobs = new ReplayJobs({ store, clock, wait, log, step });
   }
 
@@ -40,17 +47,22 @@ export class Replays {
   }
 
   start(request: Request): void {
-    this.#jobs.start(request, startOf(this.#deps.outbox), this.#deps.outbox.countDeadLetters(request.selection));
+    const { outbox } = this.#deps;
+    if (request.from === "archive") {
+      outbox.identify(request);
+      this.#jobs.start(request, ARCHIVE_START, null);
+    } else this.#jobs.start(request, startOf(outbox), outbox.countDeadLetters(request.selection));
   }
 
   /** How far it is once it has ended, or after a while. */
   async answer(id: string): Promise<ReplayStatus> {
     await this.#jobs.ended(id, REPLAY_ANSWER_MS);
-    return this.#jobs.status(id, this.#source()) as ReplayStatus;
+    return this.statuses().find((status) => status.id === id) as ReplayStatus;
   }
 
   statuses(): ReplayStatus[] {
-    return this.#jobs.statuses(() => this.#source());
+    const own = this.#deps.outbox.identity()?.destination ?? "";
+    return this.#jobs.statuses((request) => (request.from === "archive" ? request.archive : own));
   }
 
   cancel(id: string): boolean {
@@ -59,9 +71,5 @@ export class Replays {
 
   discard(selection: DeadLetterSelection): Promise<number> {
     return discardDeadLetters(this.#deps.outbox, selection, () => this.#deps.wait(0));
-  }
-
-  #source(): string {
-    return this.#deps.outbox.identity()?.destination ?? "";
   }
 }

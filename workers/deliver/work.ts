@@ -38,7 +38,7 @@ export function retryWork(retry: Retry, shaped: boolean): Work {
   return {
     ...{ id: retry.requestId, events, count, bytes, shaped, acceptedAt },
     ...{ tokens: expandRuns(retry.tokens), attempt: retry.attempt + 1, cut: null, retryId: retry.id },
-    last: { reason, status, response },
+    last: retry.attempt === 0 ? null : { reason, status, response },
   };
 }
 

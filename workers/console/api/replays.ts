@@ -2,7 +2,7 @@ import { z } from "zod";
 import { AppError } from "../../../shared/errors.ts";
 import { logLine } from "../../../shared/log.ts";
 import { NOTIFICATIONS } from "../../../shared/notifications.ts";
-import type { LaneReplay, ReplayStatus, ReplaysApi } from "../../../shared/replay-api.ts";
+import type { ArchiveReplay, LaneReplay, ReplayStatus, ReplaysApi } from "../../../shared/replay-api.ts";
 import type { StoredTeam } from "../config-store.ts";
 import type { ConsoleDeps } from "../deps.ts";
 import { askAll } from "../object-statuses.ts";
@@ -21,40 +21,50 @@ const ReplayBody = z.strictObject({
   destination: z.string("give the destination's id").min(1, "give the destination's id"),
   since: Time,
   until: Time,
+  from: z.string().min(1).optional(),
   event: z.string().min(1).optional(),
   events_per_second: Rate.optional(),
 });
 
-/** Sends a destination what the team's lanes still have of a time, once more. */
+/** Sends a destination what the team's lanes, or an archive, still have of a time, once more. */
 export async function startReplay(call: Call, deps: ConsoleDeps): Promise<Response> {
   const body = utcTimes<z.infer<typeof ReplayBody>>(check(ReplayBody, await jsonBody(call.request)));
-  const { destination, since, until, ...rest } = body;
+  const { destination, since, until, from: archive, ...rest } = body;
   if (since >= until) throw new AppError("invalid_request", 400, "until: must be after since", { field: "until" });
   await configuredOf(call, deps, destination, "destination");
   const { team } = await teamOf(deps.store, call);
-  const id = deps.newId();
-  const request = { id, from: "lane", team, destination, since, until, ...rest } as LaneReplay;
+  const common = { id: deps.newId(), team, destination, since, until, ...rest };
+  const parts =
+    archive === undefined
+      ? await startInLanes(deps, { from: "lane", ...common } as LaneReplay)
+      : await startFromArchive(call, deps, { from: "archive", archive, ...common } as ArchiveReplay);
+  const replay = viewOf(parts);
+  const { id, state, total, replayed } = replay;
+  const message = "events of a time are replayed";
+  logLine({ message, team, destination, since, until, replay: id, state, total, replayed });
+  return json({ team, destination, replay }, state === "running" ? 202 : 200);
+}
+
+async function startFromArchive(call: Call, deps: ConsoleDeps, request: ArchiveReplay): Promise<ReplayStatus[]> {
+  const { team, destination, archive } = request;
+  const { kind } = await configuredOf(call, deps, archive, "from");
+  if (kind !== "s3") {
+    const detail = `from: destination "${archive}" is of kind ${kind}, which keeps nothing to replay`;
+    throw new AppError("no_archive", 400, detail, { field: "from" });
+  }
+  const ask = () => deps.objects.outbox(team, destination).replay(request);
+  return askAll([{ name: `outbox ${team}/${destination}`, ask }]);
+}
+
+async function startInLanes(deps: ConsoleDeps, request: LaneReplay): Promise<ReplayStatus[]> {
+  const { team } = request;
   const lanes = await deps.store.lanes(team);
-  const parts = await askAll(
-    lanes.map(({ lane }) => ({ name: `lane ${lane}`, ask: () => deps.objects.lane(lane).replay(request) })),
-  );
-  if (parts.length === 0) {
+  if (lanes.length === 0) {
     throw new AppError("nothing_to_replay", 409, `team ${team} has no lane yet: nothing was ever sent to it`);
   }
-  const replay = viewOf(parts);
-  const { state, total, replayed } = replay;
-  logLine({
-    message: "events of a time are replayed",
-    team,
-    destination,
-    since,
-    until,
-    replay: id,
-    state,
-    total,
-    replayed,
-  });
-  return json({ team, destination, replay }, state === "running" ? 202 : 200);
+  return askAll(
+    lanes.map(({ lane }) => ({ name: `lane ${lane}`, ask: () => deps.objects.lane(lane).replay(request) })),
+  );
 }
 
 /** Those that run and the last ones that have ended, newest first. */

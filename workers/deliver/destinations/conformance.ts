@@ -42,7 +42,7 @@ export function aRequest(overrides: Partial<OutboundRequest> = {}, lines?: strin
   const events = lines ?? [1, 2, 3].map((n) => JSON.stringify(anEvent({ distinct_id: `user-${n}` })));
   const tokens = events.map(() => "phc_acme");
   return {
-    team: "acme",
+    ...{ team: "acme", destination: "out", acceptedAt: CLOCK.now() },
     id: "req-1",
     events: encodeLines(events),
     count: events.length,

@@ -37,10 +37,15 @@ export interface RequestLimits {
   timeoutMs: number;
   /** A line that the destination's script shaped is a request of its own. */
   shapedAlone?: boolean;
+  /** A request is written down before it is sent: after a crash it comes again with the same events and the same id. */
+  fixedCut?: boolean;
 }
 
 export interface OutboundRequest {
   team: string;
+  destination: string;
+  /** When its oldest event came in; milliseconds since the epoch. */
+  acceptedAt: number;
   /** Stable over retries of the same request. */
   id: string;
   /** NDJSON, `count` lines, one event each. */

@@ -19,6 +19,8 @@ export async function replayAll(
     ...{ outbox, sql, clock, log: () => {} },
     reshape: async (destination, events) => (await deps.reshape?.(events, destination)) ?? { problem: "none needs it" },
     append: deps.append ?? (() => Promise.reject(new Error("none goes elsewhere"))),
+    archive: () => Promise.reject(new Error("no archive in this test")),
+    filter: async () => () => true,
     wait: async (ms) => {
       if (ms > 0) replays.cancel(id);
       await deps.pause?.();
