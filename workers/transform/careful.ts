@@ -24,8 +24,8 @@ export interface CarefulRun {
   within<T>(work: Promise<T>): Promise<T>;
 }
 
-/** Then the batch ends early, and others have their turn: every step may take almost as long as the supervisor lets it. */
-const SLICE_MS = 200;
+/** Then the batch ends early, and others have their turn: every step may take almost as long as the supervisor lets it, and writes a line. */
+const SLICE_MS = 500;
 
 const encoder = new TextEncoder();
 
