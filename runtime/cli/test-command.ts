@@ -67,9 +67,8 @@ export async function testCommand(args: string[], env: NodeJS.ProcessEnv, output
   const log = (record: Record<string, unknown>) => output.err(`${JSON.stringify(record)}\n`);
   const sandbox = await startSandbox({ worker: transform, root: projectRoot, port: 0, log });
   try {
-    const code = await runAll(options, env, sandbox, output);
-    if (options.watch) await watchForever(options, () => runAll(options, env, sandbox, output), output);
-    return code;
+    const run = () => runAll(options, env, sandbox, output);
+    return options.watch ? await watchForever(options, run, output) : await run();
   } finally {
     await sandbox.stop();
   }
@@ -207,8 +206,8 @@ function report({ fixture, passed, problems }: Result, { json: asJson, update }:
   if (more > 0) output.out(`      and ${more} more\n`);
 }
 
-/** Never resolves; ends with the process. */
-async function watchForever(options: TestOptions, again: () => Promise<unknown>, output: Output): Promise<never> {
+/** Runs at once, and after every change, also one that comes while it runs. Never resolves; ends with the process. */
+async function watchForever(options: TestOptions, run: () => Promise<unknown>, output: Output): Promise<never> {
   let timer: NodeJS.Timeout | undefined;
   let running: Promise<unknown> = Promise.resolve();
   const changed = (_: unknown, name: string | null) => {
@@ -218,11 +217,11 @@ async function watchForever(options: TestOptions, again: () => Promise<unknown>,
     timer = setTimeout(() => {
       running = running.then(() => {
         output.out("\n");
-        return again();
+        return run();
       });
     }, SETTLE_MS);
   };
   watch(dirname(options.config), { recursive: true }, changed);
-  output.out("watching for changes\n");
-  return new Promise<never>(() => undefined);
+  running = run().then(() => output.out("watching for changes\n"));
+  return new Promise<never>((_, reject) => running.catch(reject));
 }
