@@ -16,12 +16,14 @@ const PatternListSchema = z
   .max(LIST_MAX_COUNT)
   .describe("Event names; * stands for any run of characters.");
 
+/** Apps have schemes of their own, such as capacitor://localhost; a port that the scheme has anyway browsers leave out. */
 const OriginSchema = z
   .string()
   .regex(
-    /^(\*|https?:\/\/(\*\.)?[a-z0-9.-]+(:\d{1,5})?)$/,
+    /^(\*|[a-z][a-z0-9+.-]*:\/\/((\*\.)?[a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?)$/,
     "must be an origin, such as https://example.com or https://*.example.com",
-  );
+  )
+  .refine((origin) => !/^(http:.*:80|https:.*:443)$/.test(origin), "leave out the port: browsers do not send this one");
 
 /** Such a secret would let no request in, and only the first request would tell. */
 function isBrokenBase64(secret: string): boolean {

@@ -97,6 +97,12 @@ test.each<Break>([
     /origin/,
   ],
   [
+    "an origin with a port that no browser sends",
+    (d) => withSource(d, { origins: ["https://a.b:443"] }),
+    "teams[0].sources[0].origins[0]",
+    /leave out the port/,
+  ],
+  [
     "a Standard Webhooks secret that is no base64",
     (d) => withSource(d, { protocol: "webhook", verify: { scheme: "standard-webhooks", secret: "whsec_not.base64" } }),
     "teams[0].sources[0].verify.secret",
@@ -285,6 +291,20 @@ test("a source of webhooks without tokens is one of the ways to a team", () => {
   const team = { id: "acme", sources: [{ id: "stripe", protocol: "webhook" }] };
   expect(problemsOf({ teams: [team] })).toEqual([]);
   expect([...tokensIn(team)]).toEqual([["sources[0].id", "stripe"]]);
+});
+
+test.each([
+  "*",
+  "https://example.com",
+  "https://*.example.com:8443",
+  "http://[::1]:3000",
+  "capacitor://localhost",
+  "chrome-extension://abcdefghijklmnop",
+  "http://a.b:443",
+])("%s is an origin", (origin) => {
+  const document = aDocument();
+  withSource(document, { origins: [origin] });
+  expect(parseConfig(document, destinationKinds).teams[0]?.sources[0]?.origins).toEqual([origin]);
 });
 
 test("every reference in the JSON Schema leads somewhere", () => {
