@@ -283,6 +283,26 @@ describe("Pump", () => {
     expect(runs.length).toBe(6);
   });
 
+  it("runs a bundle without care again once its killer has been found and left out", async () => {
+    const modes: boolean[] = [];
+    const run: PumpDeps["run"] = async (_bundle, events, { careful, skip, fail }) => {
+      modes.push(careful);
+      if (skip.includes("scrub") || fail.length > 0) return ran(decodeLines(events));
+      const progress = careful ? { event: 0, script: "scrub" } : null;
+      return { outcome: "died", started: true, progress, message: "gone" };
+    };
+    const { lane, pump, outboxes, health } = aPump({ snapshot: aSnapshot({ bundle }), run });
+    for (let i = 0; i < 4; i++) {
+      append(lane, numbers(2, i * 2));
+      await pump.kick();
+    }
+    expect(outboxes.hook?.lines).toEqual(numbers(8));
+    expect(health.quarantined()).toEqual(["scrub"]);
+    // Three times: as a batch, which dies, with care, which names the script, and once more without it.
+    const killed = [false, true, true];
+    expect(modes).toEqual([...killed, ...killed, ...killed, false]);
+  });
+
   it("blames no script for a sandbox that is killed from outside, however often: alone in its chain it was quarantined", async () => {
     const run: PumpDeps["run"] = async (_bundle, events, { careful }) =>
       careful

@@ -206,8 +206,13 @@ export class Pump {
     // Without progress nobody is named, even where there is one script only: the sandbox may have been killed for another reason.
     const culprit = progress?.script;
     let quarantined = false;
-    if (culprit !== undefined) quarantined = this.#health.countKill(culprit);
-    else this.#suspects.set(bundle.hash, (this.#suspects.get(bundle.hash) ?? 0) + 1);
+    const deaths = this.#suspects.get(bundle.hash) ?? 0;
+    if (culprit === undefined) this.#suspects.set(bundle.hash, deaths + 1);
+    else {
+      quarantined = this.#health.countKill(culprit);
+      // The death before it, by which the bundle came to be run with care, has its script to blame too.
+      this.#suspects.set(bundle.hash, Math.max(0, deaths - 1));
+    }
     this.#deps.log({
       level: "error",
       message: "the sandbox died while it ran the team's scripts",
