@@ -227,6 +227,17 @@ test("a removed team may come back, as its next version", async () => {
   expect(await reader().token("phc_acme")).toEqual({ team: "acme", lanes: 1, version: 3 });
 });
 
+test("a destination that still has events becomes no other kind without force; another address it may get", async () => {
+  await put([aTeam()]);
+  await test_.outbox("acme", "hook", { book: aBook({ accepted: 3, pending: 3 }) });
+  const [hook] = aTeam().destinations as [{ id: string; kind: string; url: string }];
+  const rest = (aTeam().destinations as { id: string }[]).slice(1);
+  const refused = await put([aTeam({ destinations: [{ id: "hook", kind: "terminal" }, ...rest] })]);
+  expect(refused).toMatchObject({ status: 409, body: { code: "destination_not_empty" } });
+  expect(refused.text).toContain("acme/hook (3 pending events");
+  expect((await put([aTeam({ destinations: [{ ...hook, url: "https://new.test/in" }, ...rest] })])).status).toBe(200);
+});
+
 test("a destination that still has events is not removed without force", async () => {
   await put([aTeam()]);
   await test_.lane("acme", { lane: "acme:0", nextSeq: 10, pending: { hook: 2 } });

@@ -125,14 +125,17 @@ async function compileAll(
   return snapshots;
 }
 
-/** Refuses to take away a destination that events still wait for. A removed team's go on draining and need no leave. */
+/**
+ * Refuses to take away a destination that events still wait for, and to make another kind of it, which might not be able to read what was
+ * meant for the first. A removed team's go on draining and need no leave.
+ */
 async function refuseToStrand(deps: ConsoleDeps, changed: readonly Prepared[]): Promise<void> {
   const held = await Promise.all(
     changed
       .filter((team) => !team.removed)
       .flatMap(({ before, config }) => {
-        const kept = new Set(config.destinations.map((destination) => destination.id));
-        const gone = before?.config.destinations.filter((destination) => !kept.has(destination.id)) ?? [];
+        const kept = new Map(config.destinations.map(({ id, kind }) => [id, kind]));
+        const gone = before?.config.destinations.filter(({ id, kind }) => kept.get(id) !== kind) ?? [];
         return gone.map((destination) => heldBack(deps, config.id, destination.id));
       }),
   );
@@ -151,7 +154,7 @@ export class DestinationsNotEmpty extends AppError {
     super(
       "destination_not_empty",
       409,
-      `removing these destinations would strand their events: ${list}; let them drain or replay them first, or repeat with ?force=true`,
+      `removing these destinations, or making them another kind, would strand their events: ${list}; let them drain or replay them first, or repeat with ?force=true`,
     );
     this.destinations = destinations;
   }
