@@ -94,6 +94,16 @@ export function transform(event: Event, ctx: { inputs: Record<string, unknown> }
     expect(lines[4]).toMatch(/^ {2}const plan = event\.properties\.plan/);
   });
 
+  it("refuses namespaces whose values are used, since they go with the types, and takes those that hold types alone", async () => {
+    const used =
+      "export namespace Plans { export const pro = 1 }\nexport function transform(event) { event.properties.p = Plans.pro; return event; }";
+    await expect(compiled(used)).rejects.toThrow("cannot use namespace Plans");
+    await expect(compiled(used)).rejects.toThrow("line 2, column 57");
+    const types = `namespace Plans { export interface Pro { name: string } }\n${GOOD}\nexport let plan: Plans.Pro;`;
+    expect(await compiled(types)).toContain("transform");
+    expect(await compiled(`const text = \`\nnamespace Plans {\n}\`;\n${GOOD}`)).toContain("transform");
+  });
+
   it("takes JavaScript as it is written", async () => {
     const code = "export function transform(event) { return a < (b > (c)) ? event : null; }";
     expect(await compiled(code, "scrub.js")).toContain("a < (b > (c))");

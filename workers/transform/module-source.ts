@@ -1,6 +1,7 @@
 /** One authored file, parsed: TypeScript stripped without moving lines, checked for what no script and no module may hold. */
 import { type Node, type Program, parse } from "acorn";
 import { messageOf } from "../../shared/errors.ts";
+import { freeIdentifiers } from "./free-identifiers.ts";
 import { PARSE_OPTIONS } from "./fuel.ts";
 import { type ErrorPlace, type Fail, type Note, ScriptCompileError } from "./script-compile-error.ts";
 import { authoredPosition, type Position, stripTypes } from "./strip-types.ts";
@@ -68,6 +69,7 @@ export function parseModule({ code, filename }: ModuleSource, owner: string): Pa
     const program = parse(stripped, PARSE_OPTIONS);
     refuseDynamic(program, fail);
     refuseTopLevelAwait(program, fail);
+    if (isTyped) refuseLostNamespaces(code, program, fail);
     return { owner, code: stripped, program, fail, note, problems, attempt };
   });
 }
@@ -101,6 +103,18 @@ function refuseTopLevelAwait(program: Program, fail: Fail): void {
     const isAwait = node.type === "AwaitExpression" || (node as Node & { await?: boolean }).await === true;
     if (isAwait) fail("cannot await outside of a function", node);
     for (const child of childrenOf(node)) if (!FUNCTION.test(child.type)) pending.push(child);
+  }
+}
+
+const NAMESPACE = /^[ \t]*(?:export[ \t]+)?(?:namespace|module)[ \t]+([\w$]+)[\w$.]*[ \t]*\{/gm;
+
+/** They go with the types, what is in them too: then whoever uses it would fail on every event. */
+function refuseLostNamespaces(code: string, program: Program, fail: Fail): void {
+  const names = new Set([...code.matchAll(NAMESPACE)].map(([, name]) => name));
+  if (names.size === 0) return;
+  for (const { name, node } of freeIdentifiers(program)) {
+    if (names.has(name))
+      fail(`cannot use namespace ${name}: namespaces are removed with the types; write a module of the team`, node);
   }
 }
 

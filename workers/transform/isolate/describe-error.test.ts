@@ -19,7 +19,7 @@ describe("stackOf", () => {
       "    at transform (script-10.js:1:1)",
       "    at Script.call (harness.js:400:20)",
     ].join("\n");
-    expect(stackOf(errorWith(stack), AUTHORED)).toEqual([
+    expect(stackOf(errorWith(stack), AUTHORED, (text) => text)).toEqual([
       "lookUp (rates:3)",
       "scale (scrub:7)",
       "scrub:9",
@@ -29,7 +29,7 @@ describe("stackOf", () => {
 
   it("ends where a reader has seen enough", () => {
     const stack = `Error: x\n${"    at down (script-0.js:2:3)\n".repeat(20)}`;
-    expect(stackOf(errorWith(stack), AUTHORED)).toHaveLength(8);
+    expect(stackOf(errorWith(stack), AUTHORED, (text) => text)).toHaveLength(8);
   });
 
   it.each([
@@ -40,7 +40,7 @@ describe("stackOf", () => {
       Object.defineProperty(new Error(), "stack", { get: () => errorWith.call(null, x()) }),
     ],
   ])("is empty for %s", (_, error) => {
-    expect(stackOf(error, AUTHORED)).toEqual([]);
+    expect(stackOf(error, AUTHORED, (text) => text)).toEqual([]);
   });
 });
 

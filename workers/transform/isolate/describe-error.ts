@@ -43,7 +43,7 @@ export function lineOf(error: Error, module: string): number | null {
  * The stack in the author's lines, innermost first: `scale (scrub:3)`, a line outside of functions `scrub:3`, a module of the
  * team by its id. Without columns: fuel has moved them. The same caution as for `describeError`.
  */
-export function stackOf(error: unknown, { id, module }: Authored): string[] {
+export function stackOf(error: unknown, { id, module }: Authored, redact: (text: string) => string): string[] {
   try {
     const stack = error instanceof Error ? error.stack : undefined;
     if (typeof stack !== "string") return [];
@@ -52,7 +52,7 @@ export function stackOf(error: unknown, { id, module }: Authored): string[] {
       const [, name, file = "", line] = FRAME.exec(text) ?? [];
       const place = file === module ? id : TEAM_MODULE.exec(file)?.[1];
       if (place === undefined) continue;
-      frames.push(name === undefined ? `${place}:${line}` : `${clip(name)} (${place}:${line})`);
+      frames.push(name === undefined ? `${place}:${line}` : `${clip(redact(name))} (${place}:${line})`);
       if (frames.length === FRAMES_COUNT) break;
     }
     return frames;

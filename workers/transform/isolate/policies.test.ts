@@ -160,6 +160,14 @@ describe("credentials", () => {
     ]);
     expect(result.logs?.[0]?.text).toBe('[credential KEY] {"KEY":"[credential KEY]","pin":"12"}');
     expect(result.errors[0]?.message).toMatch(/^Error: bad \[credential KEY\]!/);
+  });
+
+  it("are taken out of stacks, where a script may have named a function so", async () => {
+    const code = "({ [ctx.credentials.KEY]() { throw new Error('bad'); } })[ctx.credentials.KEY]();";
+    const { result } = await runChain(chainOf({ scripts: [{ code, credentials: { KEY: "sk_live_123" } }] }), [
+      anEvent(),
+    ]);
+    expect(JSON.stringify(result.errors)).not.toContain("sk_live");
     expect(JSON.stringify(result)).not.toContain("live");
   });
 });

@@ -369,7 +369,7 @@ export class Script {
     const dry = tank.emptiedAt();
     if (dry !== null) message = dryMessage(budget, lineOf(dry, this.#authored.module));
     const isKnown = journal.errors.has(this.id, message);
-    return { message, stack: isKnown ? [] : stackOf(dry ?? error, this.#authored) };
+    return { message, stack: isKnown ? [] : stackOf(dry ?? error, this.#authored, journal.redact) };
   }
 
   #messageOf(error: unknown): string {
