@@ -235,6 +235,7 @@ describe("destinations.md", () => {
 
   it.each([
     ["webhook", settingsTable(destinationKind("webhook")!.settings, destinationKind("webhook")!.secrets)],
+    ["s3", settingsTable(destinationKind("s3")!.settings, destinationKind("s3")!.secrets)],
     ["terminal", settingsTable(destinationKind("terminal")!.settings, [])],
     ["kafka", shared.join("\n")],
     ["kafka tcp", ownTable(tcpSettings)],

@@ -22,12 +22,14 @@ export async function getFlow(call: Call, { store, objects }: ConsoleDeps): Prom
       // The quarantine is the team's: it does not keep a removed destination in the list.
       dead: outboxes[index]?.book.dead ?? 0,
       emitted: outboxes[index]?.emitted ?? 0,
+      replayed: outboxes[index]?.replayed ?? 0,
     }))
     .filter(({ id, book, dead }) => configured.has(id) || book.pending + dead > 0);
   return json({
     team: team.team,
     destinations: Object.fromEntries(shown.map(({ id, book }) => [id, book])),
     emitted: Object.fromEntries(shown.map(({ id, emitted }) => [id, emitted])),
+    replayed: Object.fromEntries(shown.map(({ id, replayed }) => [id, replayed])),
     refused: refusedBy(lanes),
     removed: shown.map(({ id }) => id).filter((id) => !configured.has(id)),
     lanes: lanes.map(withoutDetails),
