@@ -6,6 +6,7 @@ import { captureSingle } from "./scenarios/capture-single.ts";
 import { decode } from "./scenarios/decode.ts";
 import { isolate } from "./scenarios/isolate.ts";
 import { isolation } from "./scenarios/isolation.ts";
+import { kafka } from "./scenarios/kafka.ts";
 import { path } from "./scenarios/path.ts";
 import { peers } from "./scenarios/peers.ts";
 import { protocols } from "./scenarios/protocols.ts";
@@ -24,6 +25,7 @@ const SCENARIOS = [
   peers,
   path,
   webhook,
+  kafka,
   isolation,
 ];
 const names = process.argv.slice(2);

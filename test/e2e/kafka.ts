@@ -53,7 +53,15 @@ export interface KafkaRecord {
 export interface KafkaOptions {
   /** Also listens where a client has to log in, in the clear and over TLS. Needs a JDK's keytool. */
   secure?: boolean;
+  /**
+   * How long the bridge's producer waits for a topic's metadata. Where that ends while the broker is away, an earlier record of a
+   * request fails and a later one is written: a bridge keeps the order only as long as it waits.
+   */
+  bridgeWaitMs?: number;
 }
+
+/** Long enough for a fresh topic to appear, short enough for a test of an unknown topic. */
+const BRIDGE_WAIT_MS = 3_000;
 
 /** Where a client has to log in, by any mechanism. */
 export interface SecureListeners {
@@ -229,7 +237,7 @@ function saslAddresses(ports: Ports): { SASL: string; TLS: string } {
 }
 
 /** Starts a broker of one node and the bridge, both on free ports of 127.0.0.1. Throws where `kafkaAvailable()` says no. */
-export async function startKafka({ secure = false }: KafkaOptions = {}): Promise<Kafka> {
+export async function startKafka({ secure = false, bridgeWaitMs = BRIDGE_WAIT_MS }: KafkaOptions = {}): Promise<Kafka> {
   const is = kafkaAvailable();
   if (!is.available) throw new Error(is.reason);
   const folder = mkdtempSync(join(tmpdir(), "headwater-kafka-"));
@@ -271,7 +279,7 @@ export async function startKafka({ secure = false }: KafkaOptions = {}): Promise
       broker = await startBroker();
     };
     const bootstrap = `127.0.0.1:${plain}`;
-    const front = spawnBound(["-Xmx256m", "-XX:+UseSerialGC"], [BRIDGE, bootstrap]);
+    const front = spawnBound(["-Xmx256m", "-XX:+UseSerialGC"], [BRIDGE, bootstrap, `${bridgeWaitMs}`]);
     const addresses = saslAddresses(ports);
     return {
       ...{ bootstrap, stop, restartBroker, bridge: `http://127.0.0.1:${await firstLine(front)}` },

@@ -26,25 +26,23 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * (`POST /topics/{topic}`, formats json, binary and text, one result a record, HTTP 200 also when records failed).
  * It is not the Strimzi bridge, which is not to be had from Maven Central: written from that bridge's documented wire format.
  *
- * Arguments: the broker's address. Prints its own port as the first line.
+ * Arguments: the broker's address, and how long the producer waits for a topic's metadata, in milliseconds. Prints its own port as the first line.
  */
 public final class Bridge {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Set<String> RECORD_FIELDS = Set.of("key", "value", "partition", "timestamp", "headers");
-  /** Long enough for a fresh topic to appear in the metadata, short enough for a test of an unknown topic. */
-  private static final String MAX_BLOCK_MS = "3000";
   private static final int THREADS = 16;
 
   private final KafkaProducer<byte[], byte[]> producer;
 
-  private Bridge(String bootstrap) {
+  private Bridge(String bootstrap, String maxBlockMs) {
     producer = new KafkaProducer<>(
-        Map.of("bootstrap.servers", bootstrap, "acks", "all", "linger.ms", "0", "max.block.ms", MAX_BLOCK_MS),
+        Map.of("bootstrap.servers", bootstrap, "acks", "all", "linger.ms", "0", "max.block.ms", maxBlockMs),
         new ByteArraySerializer(), new ByteArraySerializer());
   }
 
   public static void main(String[] args) throws IOException {
-    Bridge bridge = new Bridge(args[0]);
+    Bridge bridge = new Bridge(args[0], args[1]);
     HttpServer server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
     server.setExecutor(Executors.newFixedThreadPool(THREADS));
     server.createContext("/healthy", exchange -> answer(exchange, 200, JSON.createObjectNode()));
