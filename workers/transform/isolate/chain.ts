@@ -322,6 +322,8 @@ export class Chain {
       if (next === null) halts.set(0, this.#overflow());
       items = next ?? [];
     }
+    const areShaped = this.#shapers.some(({ script }) => !script.isBatch);
+    if (areShaped) await this.#slice.renew();
     let next = 0;
     for (let at = 0; at < count; at++) {
       const start = this.#open(at, lines[at] as string);
@@ -331,7 +333,7 @@ export class Chain {
         if (this.#halt === null) this.#emit(event, line);
       }
       this.#close(start);
-      if (this.#isRestDue(at + 1, count) && (await this.#slice.rest(at + 1))) break;
+      if (areShaped && this.#isRestDue(at + 1, count) && (await this.#slice.rest(at + 1))) break;
     }
     for (const shaper of this.#shapers)
       if (shaper.script.isBatch) await this.#shapeAll(shaper, this.#taken(shaper), count);
@@ -342,7 +344,9 @@ export class Chain {
   async #stage(link: Link, items: readonly Item[], halts: Map<number, Halt>): Promise<Item[] | null> {
     // Before anything runs: a script may change what the source is told by.
     const runs = items.map((item) => this.#isRun(link, item));
-    const together = link.script.isBatch ? await callTogether(link.script, items, runs) : [];
+    const { isBatch } = link.script;
+    await this.#slice.renew();
+    const together = isBatch ? await callTogether(link.script, items, runs) : [];
     if (together === null) return null;
     const staged: Item[] = [];
     let [chars, used] = [0, 0];
@@ -357,8 +361,7 @@ export class Chain {
       this.#journal.index = at;
       this.#halt = null;
       let outcome: Outcome = new Failure(SKIPPED);
-      if (runs[i] === "run")
-        outcome = link.script.isBatch ? (together[used++] as Outcome) : link.script.call(event, line);
+      if (runs[i] === "run") outcome = isBatch ? (together[used++] as Outcome) : link.script.call(event, line);
       for (const output of asArray(this.#settle(link, line, outcome))) {
         chars += output.line.length;
         staged.push({ at, event: output.event === event ? event : null, line: output.line });
@@ -366,8 +369,8 @@ export class Chain {
       if (this.#halt !== null && !halts.has(at)) halts.set(at, this.#halt);
       if (chars > this.#limits.outputChars) return null;
       const next = items[i + 1];
-      if (next !== undefined && next.at !== at && this.#slice.isRestDue && (await this.#slice.rest(next.at)))
-        return null;
+      if (isBatch || next === undefined || next.at === at) continue;
+      if (this.#slice.isRestDue && (await this.#slice.rest(next.at))) return null;
     }
     this.#halt = null;
     return halts.size === 0 ? staged : staged.filter(({ at }) => !halts.has(at));

@@ -224,6 +224,7 @@ export class Script {
     const together = runBatch === null || items.length === 1 ? null : await this.#together(runBatch, items);
     if (together === "too much") return null;
     if (together !== null) return together;
+    await slice.renew();
     const outcomes: Outcome[] = [];
     let chars = 0;
     for (let i = 0; i < items.length; i++) {

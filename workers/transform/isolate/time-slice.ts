@@ -45,6 +45,15 @@ export class TimeSlice {
     this.overAt = null;
   }
 
+  /**
+   * What comes now has the time of a batch to itself: a call that takes a whole batch cannot end early, and what it took says nothing of
+   * how many events there is time for behind it.
+   */
+  async renew(): Promise<void> {
+    if (this.#runs > 0) await this.#idle();
+    this.begin();
+  }
+
   /** A script has run, and used so many steps. */
   spend(steps: number): void {
     this.#runs++;
