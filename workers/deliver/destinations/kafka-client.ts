@@ -65,7 +65,10 @@ export class KafkaClient implements Closable {
   /** By the id that the cluster gives them. */
   readonly #addresses = new Map<number, string>();
   readonly #topics = new Map<string, Topic & { at: number }>();
+  /** Those that failed last; one that says nothing at all would use up the time of every attempt. */
+  readonly #suspects = new Set<string>();
   #turn = 0;
+  #closed = 0;
 
   constructor(options: KafkaClientOptions) {
     this.#options = options;
@@ -133,17 +136,22 @@ export class KafkaClient implements Closable {
   /** Whatever waits for an answer fails. The next call connects anew. */
   close(): void {
     for (const socket of [...this.#sockets]) socket.destroy(new Error("closed"));
+    this.#closed++;
     this.#brokers.clear();
     this.#topics.clear();
     this.#addresses.clear();
   }
 
-  /** Of the first broker that answers: connected ones before others, then those of the settings. */
+  /** Of the first broker that answers: connected ones before others, then those of the settings, suspects last. */
   async #metadata(topics: string[]): Promise<MetadataAnswer> {
     const connected = [...this.#brokers].filter(([, broker]) => broker.isConnected()).map(([address]) => address);
-    const candidates = new Set([...connected, ...this.#options.brokers, ...this.#addresses.values()]);
+    const known = [...new Set([...connected, ...this.#options.brokers, ...this.#addresses.values()])];
+    const suspect = (address: string) => Number(this.#suspects.has(address));
+    const closed = this.#closed;
     let failure: unknown = null;
-    for (const address of candidates) {
+    for (const address of known.sort((a, b) => suspect(a) - suspect(b))) {
+      // Whoever closes does not want to connect to the next.
+      if (this.#closed !== closed) break;
       try {
         return await this.#exchange(address, (broker) =>
           broker.lookupRequest(METADATA, requests.Metadata)({ topics, allowAutoTopicCreation: true }),
@@ -161,8 +169,11 @@ export class KafkaClient implements Closable {
       const broker = await this.#broker(address);
       const { request, response } = make(broker);
       const whole = { decode: response.decode, parse: async (decoded: Answer) => decoded };
-      return await broker.connectionPool.send<Answer>({ request, response: whole as Exchange<Answer>["response"] });
+      const answer = await broker.connectionPool.send({ request, response: whole as Exchange<Answer>["response"] });
+      this.#suspects.delete(address);
+      return answer;
     } catch (error) {
+      this.#suspects.add(address);
       throw new BrokerFailure(address, error);
     }
   }

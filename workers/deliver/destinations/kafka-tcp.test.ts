@@ -221,6 +221,15 @@ describe("kafka over tcp", () => {
     expect(results(outcomes)).toEqual(Array(20).fill("delivered"));
   });
 
+  test("a broker that says nothing costs one attempt: the next one asks another", async () => {
+    const brokers = await brokersOf({ brokers: 2, answers: (broker) => broker !== 0 });
+    const send = sender(brokers, { brokers: brokers.addresses, timeout_ms: 300 });
+    expect((await send())[0]).toMatchObject({ reason: `${brokers.addresses[0]} did not answer in time` });
+    const outcomes = await send();
+    const ledBySecond = outcomes.map((_, n) => partitionOf(`phc_acme:user-${n % 7}`, 3) === 1);
+    expect(outcomes.map(({ result }) => result === "delivered")).toEqual(ledBySecond);
+  });
+
   test("where none answers the reason names one, and no secret (invariant 8)", async () => {
     const sasl = { mechanism: "plain" };
     const settings = { protocol: "tcp", brokers: ["127.0.0.1:9"], topic: "events", sasl };

@@ -133,6 +133,11 @@ class TcpSend {
     }
     const { acks, timeout_ms: timeoutMs } = this.#settings;
     const encoded = await Promise.all(batches.map((batch) => this.#encode(batch)));
+    // Given up, and about to be tried again: what is sent now would come twice, and late.
+    if (this.#deps.signal.aborted) {
+      for (const batch of batches) this.#settle(batch, this.#outOfTime(this.#settings.brokers[0] as string));
+      return;
+    }
     let codes: number[];
     try {
       codes = await this.#client.produce(leader, encoded, { acks, timeoutMs });
@@ -201,9 +206,13 @@ class TcpSend {
     }
   }
 
+  #outOfTime(broker: string): Outcome {
+    return { result: "retry", reason: `${broker} did not answer in time` };
+  }
+
   #noAnswer(failure: BrokerFailure): Outcome {
     const { broker, cause } = failure;
-    if (this.#deps.signal.aborted) return { result: "retry", reason: `${broker} did not answer in time` };
+    if (this.#deps.signal.aborted) return this.#outOfTime(broker);
     const { name, code } = (cause ?? {}) as { name?: string; code?: unknown };
     const status = typeof code === "number" ? { status: code } : {};
     if (name === "KafkaJSSASLAuthenticationError" || codeKind(Number(code)) === "credentials") {
@@ -230,7 +239,7 @@ const SASL_AUTHENTICATION_FAILED = 58;
 function networkReason(message: string): string {
   if (message.includes("cannot connect to the specified address"))
     return "it cannot be reached: nothing listens there, its certificate is not trusted, or it is a private address, which needs --allow-private when started with `npm run serve`";
-  if (message.includes("Closed connection") || message.includes("Not connected"))
+  if (["Closed connection", "Not connected", "Network connection lost"].some((text) => message.includes(text)))
     return "it closed the connection: it has stopped, or wants tls or sasl other than the settings have";
   return message;
 }

@@ -13,6 +13,8 @@ export interface KafkaBrokersOptions {
   topics?: Record<string, number>;
   /** The code for a batch, 0 for written. "hang" never answers the request, "drop" closes the connection. */
   produce?: (batch: ProducedBatch) => number | "hang" | "drop";
+  /** Whether a broker answers at all; connections are taken all the same. */
+  answers?: (broker: number) => boolean;
   /** The code of a topic's metadata. */
   metadata?: (topic: string) => number;
 }
@@ -101,6 +103,7 @@ export class KafkaBrokers {
   }
 
   async #answer(id: number, socket: Socket, request: Decoder): Promise<void> {
+    if (this.options.answers?.(id) === false) return;
     const [key, , correlation] = [request.readInt16(), request.readInt16(), request.readInt32()];
     request.readString();
     const body =
