@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { projectRoot } from "../project.ts";
 import { testCommand } from "./test-command.ts";
 
 const SCRUB =
@@ -127,3 +129,33 @@ test("no fixtures, and a configuration that is wrong, are not failures of script
   expect(await run()).toBe(2);
   expect(printed).toContain("needs at least one token");
 });
+
+test("--watch runs again after a change, also one that comes during its first run", async () => {
+  write("a.events.json", { transformation: "scrub", events: [{ event: "a", properties: { email: 1 } }] });
+  expect(await run("--update")).toBe(0);
+  const config = join(folder, "headwater.json");
+  const watching = spawn(process.execPath, [
+    join(projectRoot, "runtime/cli/headwater.ts"),
+    "test",
+    "--watch",
+    "--config",
+    config,
+  ]);
+  try {
+    let text = "";
+    const said = (what: string) =>
+      new Promise<void>((resolve) => {
+        watching.stdout.on("data", (part) => {
+          text += part;
+          if (text.includes(what)) resolve();
+        });
+      });
+    const [first, second] = [said("ok "), said("FAIL")];
+    await first;
+    write("scrub.ts", SCRUB.replace("return event;", "event.event = 'b'; return event;"));
+    await second;
+    expect(text).toContain('expected "a", got "b"');
+  } finally {
+    watching.kill();
+  }
+}, 60_000);
