@@ -51,6 +51,8 @@ interface Result {
   problems: string[];
 }
 
+/** As shells have it. */
+const INTERRUPTED = 130;
 /** Editors save in several steps. */
 const SETTLE_MS = 100;
 /** A test report is read by people: what else differs follows from the first of it. */
@@ -66,9 +68,13 @@ export async function testCommand(args: string[], env: NodeJS.ProcessEnv, output
   const { transform } = await buildWorkers();
   const log = (record: Record<string, unknown>) => output.err(`${JSON.stringify(record)}\n`);
   const sandbox = await startSandbox({ worker: transform, root: projectRoot, port: 0, log });
+  // The sandbox would outlive it.
+  const interruption = new Promise<number>((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(INTERRUPTED));
+  });
   try {
     const run = () => runAll(options, env, sandbox, output);
-    return options.watch ? await watchForever(options, run, output) : await run();
+    return await Promise.race([options.watch ? watchForever(options, run, output) : run(), interruption]);
   } finally {
     await sandbox.stop();
   }
@@ -221,7 +227,7 @@ async function watchForever(options: TestOptions, run: () => Promise<unknown>, o
       });
     }, SETTLE_MS);
   };
-  watch(dirname(options.config), { recursive: true }, changed);
+  watch(dirname(options.config), { recursive: true, persistent: false }, changed);
   running = run().then(() => output.out("watching for changes\n"));
   return new Promise<never>((_, reject) => running.catch(reject));
 }
