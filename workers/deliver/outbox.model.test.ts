@@ -1,15 +1,18 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { encodeLines } from "../../shared/ndjson.ts";
+import type { OutboxAppend } from "../../shared/outbox-api.ts";
 import { appendRun } from "../../shared/runs.ts";
 import type { Outcome, Sent } from "./destinations/destination.ts";
+import { discardDeadLetters } from "./replay.ts";
+import { Replays } from "./replays.ts";
 import type { Reshaped } from "./reshaped.ts";
 import { aDestination, anEventLine, bookProblems, DELIVERED, OutboxRig, uuidsOf } from "./testing/outbox-rig.ts";
 import { replayAll } from "./testing/replay-all.ts";
 
 /**
  * Random histories of an outbox: appends with overlapping borders, answers of every kind, answers that never come, crashes at any
- * point, time passing, replays, a script of the destination's that shapes, fails and is mended. After every step the books balance and agree with the rows; what has been booked as delivered is
+ * point, time passing, pauses, replays here and elsewhere, dead letters discarded, a script of the destination's that shapes, fails and is mended. After every step the books balance and agree with the rows; what has been booked as delivered is
  * never sent again; an ordered destination never gets an event while an earlier one of the same user is pending; in the end nothing is missing.
  */
 const EVERY_ANSWER = ["ok", "fail", "throttle", "partial", "dead", "hang", "late", "disable"] as const;
@@ -27,7 +30,14 @@ type Action =
   | { do: "answer"; kind: AnswerKind }
   | { do: "advance"; ms: number }
   | { do: "crash" }
-  | { do: "replay"; script: ScriptKind };
+  | { do: "replay"; script: ScriptKind }
+  | { do: "move"; trouble: Trouble }
+  | { do: "discard"; of: "all" | "some" }
+  | { do: "pause" | "resume" };
+
+/** What befalls the first append of a replay into another outbox, once that has taken it. */
+const EVERY_TROUBLE = ["none", "lost", "crash"] as const;
+type Trouble = (typeof EVERY_TROUBLE)[number];
 
 const action: fc.Arbitrary<Action> = fc.oneof(
   {
@@ -49,6 +59,16 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant("replay" as const), script: fc.constantFrom(...EVERY_SCRIPT) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("move" as const), trouble: fc.constantFrom(...EVERY_TROUBLE) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("discard" as const), of: fc.constantFrom("all" as const, "some" as const) }),
+  },
+  { weight: 1, arbitrary: fc.constant({ do: "pause" as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: "resume" as const }) },
 );
 
 const settings = fc.record({
@@ -56,6 +76,7 @@ const settings = fc.record({
   concurrency: fc.integer({ min: 1, max: 4 }),
   maxEvents: fc.integer({ min: 1, max: 7 }),
   maxChunkBytes: fc.constantFrom(150, 400, 1_000_000),
+  fixedCut: fc.boolean(),
 });
 
 test("no history of appends, failures and crashes loses, doubles or reorders events (invariants 2, 3, 5)", async () => {
@@ -77,9 +98,16 @@ interface ModelConfig {
   concurrency: number;
   maxEvents: number;
   maxChunkBytes: number;
+  /** Requests are written down before they are sent. */
+  fixedCut: boolean;
 }
 
 class Model {
+  /** Where dead letters are moved to. */
+  readonly #other = new OutboxRig();
+  readonly #moved = new Set<string>();
+  #paused = false;
+  #replays = 0;
   readonly #rig: OutboxRig;
   readonly #ordered: boolean;
   readonly #config: ModelConfig;
@@ -104,6 +132,7 @@ class Model {
     this.#rig.random = () => 0.5;
     this.#rig.answer = (work) => {
       const uuids = uuidsOf(work);
+      if (this.#paused) this.#found.push(`${uuids} were sent in a pause`);
       for (const uuid of uuids) if (this.#delivered.has(uuid)) this.#found.push(`${uuid} was sent after its delivery`);
       if (this.#ordered) this.#checkOrder(uuids);
       if (this.#kind === "late") return this.#late(uuids);
@@ -126,6 +155,14 @@ class Model {
       await replayAll(this.#rig, { reshape });
       this.#rig.drain.kick();
     }
+    if (step.do === "move") await this.#move(step.trouble);
+    if (step.do === "discard") await this.#discard(step.of === "all" ? {} : { until: new Date(1e13).toISOString() });
+    if (step.do === "pause") {
+      this.#rig.outbox.identify({ team: "acme", destination: "hook" });
+      this.#rig.outbox.health.pause("the model says so");
+      this.#paused = true;
+    }
+    if (step.do === "resume") this.#resume();
     await this.#rig.settled();
   }
 
@@ -136,6 +173,7 @@ class Model {
     await this.#rig.settled();
     this.#rig.config = this.#destination();
     await this.#rig.drain.load();
+    this.#resume();
     await this.#rig.advance(300_000);
     if (this.#rig.outbox.pending().count > 0) this.#found.push("not drained");
   }
@@ -143,7 +181,53 @@ class Model {
   problems(): string[] {
     const { accepted } = this.#rig.outbox.book();
     if (accepted !== this.#accepted) this.#found.push(`accepted ${accepted}, not ${this.#accepted}`);
-    return [...this.#found, ...bookProblems(this.#rig.outbox)];
+    const { accepted: elsewhere } = this.#other.outbox.book();
+    if (elsewhere !== this.#moved.size) this.#found.push(`${elsewhere} elsewhere, not ${this.#moved.size}`);
+    const isPaused = this.#rig.outbox.figures().paused !== null;
+    if (isPaused !== this.#paused) this.#found.push(`paused: ${isPaused}`);
+    return [...this.#found, ...bookProblems(this.#rig.outbox), ...bookProblems(this.#other.outbox)];
+  }
+
+  #resume(): void {
+    this.#paused = false;
+    this.#rig.drain.resume();
+  }
+
+  async #discard(selection: { until?: string }): Promise<void> {
+    for (const { uuid } of this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters) this.#dropped.add(uuid);
+    await discardDeadLetters(this.#rig.outbox, selection, async () => {});
+  }
+
+  /** Dead letters go to the other outbox, whatever becomes of the first answer; a process that dies is followed by the next one. */
+  async #move(trouble: Trouble): Promise<void> {
+    const { sql, clock } = this.#rig;
+    for (const { uuid } of this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters) {
+      this.#moved.add(uuid);
+      this.#dropped.add(uuid);
+    }
+    const died = Promise.withResolvers<void>();
+    let isFirst = true;
+    const append = async (one: OutboxAppend) => {
+      const appended = this.#other.append(one);
+      if (!isFirst || trouble === "none") return appended;
+      isFirst = false;
+      if (trouble === "lost") throw new Error("the answer was lost");
+      this.#rig.crash();
+      died.resolve();
+      return new Promise<never>(() => {});
+    };
+    const life = () =>
+      new Replays({
+        ...{ outbox: this.#rig.outbox, sql, clock, append, log: () => {}, wait: async (ms) => clock.advance(ms) },
+        reshape: async (_, lines) => firstHalf(lines),
+        archive: () => Promise.reject(new Error("no archive")),
+        filter: async () => () => true,
+      });
+    const before = life();
+    const id = `move${++this.#replays}`;
+    before.start({ id, from: "dead_letters", team: "acme", destination: "other", selection: {} });
+    await Promise.race([before.kick(), died.promise]);
+    await life().kick();
   }
 
   /** Events that are in no place where they may be at the end. */
@@ -159,9 +243,12 @@ class Model {
   }
 
   #destination() {
-    const { ordered, concurrency, maxEvents } = this.#config;
+    const { ordered, concurrency, maxEvents, fixedCut } = this.#config;
     const batch = { max_events: maxEvents, max_wait_ms: 40 };
-    return aDestination({ ordered, concurrency, batch, retry: { max_age_ms: 45_000 } }, `v${++this.#version}`);
+    const ready = aDestination({ ordered, concurrency, batch, retry: { max_age_ms: 45_000 } }, `v${++this.#version}`);
+    if (!fixedCut || ordered) return ready;
+    const limits: typeof ready.kind.limits = (of) => ({ ...ready.kind.limits(of), fixedCut });
+    return { ...ready, kind: { ...ready.kind, limits } };
   }
 
   #append(lane: number, back: number, fates: Fate[]): void {
@@ -233,7 +320,7 @@ class Model {
   /** Nothing is sent before an earlier event of its user has come to its end. What is replayed has lost its place. */
   #checkOrder(uuids: string[]): void {
     const dead = this.#rig.outbox.deadLetters({ limit: 1_000 }).dead_letters.map(({ uuid }) => uuid);
-    const passed = new Set([...this.#delivered, ...dead, ...this.#replayed]);
+    const passed = new Set([...this.#delivered, ...dead, ...this.#replayed, ...this.#dropped]);
     for (const uuid of uuids) {
       if (this.#replayed.has(uuid)) continue;
       const earlier = this.#events.slice(0, Math.max(0, this.#events.indexOf(uuid)));
@@ -280,4 +367,12 @@ function userOf(uuid: string): string {
 function lineOf({ uuid, fate }: { uuid: string; fate: Fate }): string {
   const line = anEventLine(uuid, userOf(uuid));
   return fate === "shaped" ? `${line.slice(0, -1)},"$request":{"body":"b"}}` : line;
+}
+
+/** As they are; a script may run on the first ones only. */
+function firstHalf(lines: Uint8Array): Reshaped {
+  const all = new TextDecoder().decode(lines).split("\n");
+  const ran = Math.ceil(all.length / 2);
+  const sources = Array.from({ length: ran }, (_, i) => i);
+  return { ran, share: { count: ran, sources, dropped: [], dead: [] }, lines: encodeLines(all.slice(0, ran)) };
 }
