@@ -3,6 +3,8 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { build } from "esbuild";
 import { defineConfig } from "vitest/config";
 
+/** A test that hangs is found all the same; a busy machine makes one of seconds take many. */
+const TEST_TIMEOUT_MS = 30_000;
 const KV_ID = "00000000000000000000000000000000";
 const D1_ID = "00000000-0000-0000-0000-000000000000";
 
@@ -19,6 +21,7 @@ const workerd = (name: string, beside: () => Promise<Beside> = async () => []) =
   ],
   test: {
     name: `workerd:${name}`,
+    testTimeout: TEST_TIMEOUT_MS,
     globalSetup: ["./scripts/build-isolate.mjs", "./scripts/build-templates.mjs"],
     include: [`workers/${name}/**/*.workerd.test.ts`],
   },
@@ -74,6 +77,7 @@ export default defineConfig({
       {
         test: {
           name: "node",
+          testTimeout: TEST_TIMEOUT_MS,
           globalSetup: ["./scripts/build-isolate.mjs", "./scripts/build-templates.mjs"],
           include: ["{shared,workers,runtime,scripts,bench,docs,templates}/**/*.test.ts"],
           exclude: ["**/*.workerd.test.ts", "node_modules/**"],

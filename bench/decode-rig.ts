@@ -28,7 +28,7 @@ export class DecodeRig {
   }
 
   /** Events per second. */
-  async rate(how: "bare" | "capture", durationMs: number): Promise<number> {
+  async rate(how: "bare" | "decode" | "encode", durationMs: number): Promise<number> {
     const started = performance.now();
     let events = 0;
     for (; performance.now() - started < durationMs; events += this.#rounds * this.#events) {

@@ -3,11 +3,12 @@
  * that can be done with it. Both get the same request and read its body. The clock of a worker stands still while it computes, so
  * the time is taken by whoever asks.
  *
- * `PUT /` (JSON: DecodeSetup) first; `POST /bare?rounds=N` and `POST /capture?rounds=N` then take the request N times.
+ * `PUT /` (JSON: DecodeSetup) first; `POST /bare?rounds=N`, `/decode` and `/encode` then take the request N times.
  */
 import { Buffer } from "node:buffer";
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from "node:zlib";
 import lzString from "lz-string";
+import type { Event } from "../shared/event.ts";
 import { UuidV7 } from "../shared/uuid.ts";
 import { DEFAULT_LIMITS } from "../workers/capture/decode/limits.ts";
 import { encodeEvents } from "../workers/capture/encode.ts";
@@ -89,13 +90,25 @@ async function bare({ url, init, wrapping }: Prepared): Promise<number> {
   return Object.keys(JSON.parse(UNWRAP[wrapping](new Uint8Array(body), url)) as object).length;
 }
 
-async function capture({ url, init, protocol, context, events: expected }: Prepared): Promise<number> {
+/** Decoded, checked, normalised, and through the team's rules. */
+async function decode({ url, init, protocol, context, events: expected }: Prepared): Promise<Event[]> {
   const decoded = await protocol.decode(new Request(url, init), context);
   placeEvents(decoded.events, context.client, null);
   const { events } = applyRules(decoded.events, context.resolution ?? TEAM, decoded.token);
   if (events.length !== expected) throw new Error(`${events.length} events of ${expected}`);
-  return encodeEvents(events, context.limits).bytes.length;
+  return events;
 }
+
+/** And written as the lane's lines. */
+async function encode(request: Prepared): Promise<number> {
+  return encodeEvents(await decode(request), request.context.limits).bytes.length;
+}
+
+const TAKES: Record<string, (request: Prepared) => Promise<number>> = {
+  "/bare": bare,
+  "/decode": async (request) => (await decode(request)).length,
+  "/encode": encode,
+};
 
 export default {
   async fetch(request) {
@@ -106,7 +119,8 @@ export default {
       return new Response(null, { status: 204 });
     }
     if (prepared === null) return new Response("PUT a request first", { status: 409 });
-    const take = pathname === "/bare" ? bare : capture;
+    const take = TAKES[pathname];
+    if (take === undefined) return new Response("not found", { status: 404 });
     let sum = 0;
     for (let round = Number(searchParams.get("rounds")); round > 0; round--) sum += await take(prepared);
     return new Response(String(sum));
