@@ -15,7 +15,8 @@ import { startWebhookSink, type WebhookSink } from "./webhook-sink.ts";
 
 /** How late an event of another team may arrive, whatever scripts do meanwhile, the death of the sandbox included. */
 const LATE_MS = 2_000;
-const PAUSE_MS = 40;
+/** Between hostile teams: several wait for their turn at any moment, on two cores. */
+const PAUSE_MS = 100;
 const ATTACK_MS = 6_000;
 /** More than a script may kill the sandbox with. */
 const EVENTS_TO_QUARANTINE = 5;
