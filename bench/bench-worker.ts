@@ -22,5 +22,7 @@ export async function startBenchWorker(entry: string, modules: Record<string, st
   });
   writeFileSync(join(root, "index.js"), outputFiles[0]?.text ?? "");
   const worker = { main: "index.js", compatibilityDate: "2026-10-30", compatibilityFlags: [] };
-  return startSandbox({ worker, root, port: 0, log: (record) => console.error(record) });
+  // It computes for as long as a request takes, and answers nobody else meanwhile.
+  const limits = { hangMs: 60_000, stuckMs: 60_000 };
+  return startSandbox({ worker, root, port: 0, log: (record) => console.error(record), limits });
 }
