@@ -8,7 +8,7 @@ const USERS = 50;
 const EVENTS_PER_USER = 40;
 const TOTAL = USERS * EVENTS_PER_USER;
 /** Answers in turn; never five failures in a row, which would open the breaker and only cost time. */
-const SCRIPT: readonly (Reply | "hang" | "drop")[] = [
+const ROUND: readonly (Reply | "hang" | "drop")[] = [
   { status: 500 },
   {},
   {},
@@ -21,6 +21,10 @@ const SCRIPT: readonly (Reply | "hang" | "drop")[] = [
   "drop",
   {},
 ];
+/** A time-out costs its whole time: one round in four has one. */
+const SCRIPT = Array.from({ length: 4 }, (_, round) =>
+  ROUND.map((answer) => (answer === "hang" && round > 0 ? { status: 502 } : answer)),
+).flat();
 
 let headwater: Headwater | undefined;
 let sink: HttpSink | undefined;
