@@ -22,7 +22,7 @@ export async function startBenchWorker(entry: string, modules: Record<string, st
   });
   writeFileSync(join(root, "index.js"), outputFiles[0]?.text ?? "");
   const worker = { main: "index.js", compatibilityDate: "2026-10-30", compatibilityFlags: [] };
-  // It computes for as long as a request takes, and answers nobody else meanwhile.
-  const limits = { hangMs: 60_000, stuckMs: 60_000 };
+  // It computes for as long as a request takes, answers nobody else meanwhile, and leaves its garbage for later.
+  const limits = { hangMs: 60_000, stuckMs: 60_000, rssBytes: 8 * 1024 ** 3 };
   return startSandbox({ worker, root, port: 0, log: (record) => console.error(record), limits });
 }
