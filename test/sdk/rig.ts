@@ -13,8 +13,8 @@ export const WRITE_KEY = "phc_acme";
 export interface Rig {
   front: Front;
   sink: WebhookSink;
-  /** What has arrived once an event has that satisfies the predicate. */
-  arrivedWith(predicate: (event: Event) => boolean): Promise<Event[]>;
+  /** What has arrived once each predicate has an event that satisfies it. */
+  arrivedWith(...predicates: ((event: Event) => boolean)[]): Promise<Event[]>;
   stop(): Promise<void>;
 }
 
@@ -36,9 +36,9 @@ export async function startRig(): Promise<Rig> {
   return {
     front,
     sink,
-    async arrivedWith(predicate) {
+    async arrivedWith(...predicates) {
       const all = () => sink.accepted.flatMap(({ events }) => events);
-      await until(() => all().some(predicate), {
+      await until(() => predicates.every((predicate) => all().some(predicate)), {
         timeoutMs: 30_000,
         describe: () => `waiting for an event; there are ${JSON.stringify(all().map(({ event }) => event))}`,
       });
