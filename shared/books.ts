@@ -5,6 +5,7 @@
  */
 import type { LaneStatus } from "./lane-api.ts";
 import type { Book, OutboxStatus } from "./outbox-api.ts";
+import { own } from "./own.ts";
 
 export const EMPTY_BOOK: Readonly<Book> = {
   accepted: 0,
@@ -60,8 +61,4 @@ export function wholeBook(destination: string, lanes: readonly LaneStatus[], out
   const dropped = lanes.reduce((sum, { discarded }) => sum + discarded, 0);
   const inLanes = { ...EMPTY_BOOK, accepted: waiting + dead + dropped, pending: waiting, dead, dropped };
   return addBooks(outbox?.book ?? EMPTY_BOOK, inLanes);
-}
-
-function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(record, key) ? record[key] : undefined;
 }

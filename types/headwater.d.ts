@@ -196,6 +196,11 @@ declare module "headwater:path" {
 }
 
 /** The same users that a filter's `{ "sample": … }` takes. */
+declare module "headwater:pattern" {
+  /** Whether it is a text that the pattern matches as a whole; `*` stands for any run of characters. */
+  export function matchesPattern(text: unknown, pattern: string): boolean;
+}
+
 declare module "headwater:sample" {
   /** Whether a user, or whatever the text names, is in this share of all (0 to 1); always in or always out. */
   export function isSampled(text: string, share: number): boolean;

@@ -1,5 +1,6 @@
 import { concatLines, lineStarts, sliceLines } from "../../shared/ndjson.ts";
 import type { OutboxAppend } from "../../shared/outbox-api.ts";
+import { own } from "../../shared/own.ts";
 import { appendRun, expandRuns } from "../../shared/runs.ts";
 import type { OwnShare, RunResult } from "../../shared/sandbox-api.ts";
 import { scriptFailure } from "../../shared/script-failure.ts";
@@ -58,10 +59,10 @@ export class Shares {
       return this.#withheld.size === 0 ? this.#whole(this.#batch.events) : this.#share(this.#inputs());
     }
     const { result, events } = this.#run;
-    const taken = ownValue(result.matches, destination);
-    const own = ownValue(result.own ?? {}, destination);
-    if (this.#withheld.size > 0 || result.sources !== null || taken !== undefined || own !== undefined) {
-      return this.#share(this.#cut(this.#run, destination, taken, own));
+    const taken = own(result.matches, destination);
+    const ownShare = own(result.own ?? {}, destination);
+    if (this.#withheld.size > 0 || result.sources !== null || taken !== undefined || ownShare !== undefined) {
+      return this.#share(this.#cut(this.#run, destination, taken, ownShare));
     }
     return this.#whole(result.own === undefined ? events : sliceLines(events, this.#lineStarts(), 0, this.#count()));
   }
@@ -79,23 +80,23 @@ export class Shares {
     return { text, starts: lineStarts(text), lines, inputs: lines, dead: [], dropped: [], filtered: [] };
   }
 
-  #cut(run: Run, destination: string, taken: readonly number[] | undefined, own: OwnShare | undefined): Cut {
+  #cut(run: Run, destination: string, taken: readonly number[] | undefined, ownShare: OwnShare | undefined): Cut {
     const { result, events: text } = run;
     const starts = this.#lineStarts();
     const count = this.#count();
     const inputOf = (line: number) => (result.sources === null ? line : (result.sources[line] as number));
     const filtered = taken === undefined ? [] : missing(taken, count).map(inputOf);
-    if (own === undefined) {
+    if (ownShare === undefined) {
       const lines = taken ?? range(0, count);
       return { text, starts, lines, inputs: lines.map(inputOf), dead: [], dropped: result.dropped, filtered };
     }
     const first = count + countBefore(result.own ?? {}, destination);
     return {
       ...{ text, starts, filtered },
-      lines: range(first, first + own.count),
-      inputs: own.sources.map(inputOf),
-      dead: own.dead.map(({ line, message }) => ({ line, reason: scriptFailure(message) })),
-      dropped: [...result.dropped, ...own.dropped.map(inputOf)],
+      lines: range(first, first + ownShare.count),
+      inputs: ownShare.sources.map(inputOf),
+      dead: ownShare.dead.map(({ line, message }) => ({ line, reason: scriptFailure(message) })),
+      dropped: [...result.dropped, ...ownShare.dropped.map(inputOf)],
       shaped: true,
     };
   }
@@ -205,10 +206,6 @@ function countBefore(own: Record<string, OwnShare>, destination: string): number
     count += share.count;
   }
   return count;
-}
-
-function ownValue<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
-  return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
 function range(from: number, to: number): number[] {

@@ -2,6 +2,7 @@ import { type FoundSecret, SEALED, secretsOfTeam, type TeamConfig } from "../../
 import { ConfigError, type ConfigProblem } from "../../shared/config-error.ts";
 import { AppError, messageOf } from "../../shared/errors.ts";
 import { mapFields } from "../../shared/secret-fields.ts";
+import { sha256Hex } from "../../shared/sha256-hex.ts";
 import type { SealedSecret } from "./config-store.ts";
 import type { ConsoleDeps } from "./deps.ts";
 
@@ -70,10 +71,9 @@ function keyOf(secret: Omit<SealedSecret, "sealed">): string {
 }
 
 /** Enough of the sealed form's hash to see that a secret has changed; tells nothing of the secret, since sealing is salted. */
-const FINGERPRINT_BYTES = 6;
+const FINGERPRINT_DIGITS = 12;
 
 /** What stands in configurations in the place of a secret of this sealed form. */
 export async function maskOf(sealed: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(sealed)));
-  return SEALED + [...digest.subarray(0, FINGERPRINT_BYTES)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return SEALED + (await sha256Hex(new TextEncoder().encode(sealed))).slice(0, FINGERPRINT_DIGITS);
 }

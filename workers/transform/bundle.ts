@@ -1,3 +1,4 @@
+import { sha256Hex } from "../../shared/sha256-hex.ts";
 import type { Bundle } from "../../shared/snapshot.ts";
 
 /** SHA-256, hex, over everything of a bundle but its hash. Keys are sorted, so equal content has an equal hash. */
@@ -6,8 +7,7 @@ export async function bundleHash(bundle: Omit<Bundle, "hash">): Promise<string> 
   const text = JSON.stringify({ team, scripts, filters, shapers, modules, libraries }, (_, value: unknown) =>
     sorted(value),
   );
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256Hex(new TextEncoder().encode(text));
 }
 
 function sorted(value: unknown): unknown {

@@ -7,6 +7,7 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "headwater:ip": ["isIp", "isPrivateIp", "maskIp"],
   "headwater:object": ["flatten", "mapKeys", "mapValues", "omit", "pick", "removeNulls", "rename"],
   "headwater:path": ["getPath", "hasPath", "setPath", "unsetPath"],
+  "headwater:pattern": ["matchesPattern"],
   "headwater:sample": ["isSampled", "sharePoint"],
   "headwater:semver": ["compareSemver", "parseSemver", "semverProperties"],
   "headwater:time": ["timestampParts"],

@@ -43,30 +43,30 @@ export async function quotaVerdict(target: Target, events: readonly Event[], dep
   }
   if (target.quota === undefined || target.team === null) return { ...PASSED, refused };
   const gates = await gatesOf(target, target.team, target.quota, rest, deps);
-  for (const [event, gate] of gates) {
+  for (const event of rest) {
     const resource = dailyResourceOf(event);
+    const gate = gates.get(laneOf(target, target.team, event)) as Gate;
     if (!gate.take(resource)) refused.set(event, `quota:${resource}`);
   }
   const settle = () => {
-    for (const [, gate] of gates) gate.settle();
+    for (const gate of gates.values()) gate.settle();
   };
   return { refused, settle };
 }
 
-/** Each event with the gate of its lane; all gates are asked for at once. */
+function laneOf({ region, lanes }: Target, team: string, event: Event): string {
+  return laneName(team, region, lanes, event.distinct_id);
+}
+
+/** By lane; all are asked at once. */
 async function gatesOf(
-  { region, lanes }: Target,
+  target: Target,
   team: string,
   quota: QuotaConfig,
   events: readonly Event[],
   { daily, waitUntil }: QuotaDeps,
-): Promise<[Event, Gate][]> {
-  const asked = new Map<string, Promise<Gate>>();
-  const pairs = events.map((event) => {
-    const lane = laneName(team, region, lanes, event.distinct_id);
-    const gate = asked.get(lane) ?? daily.gate(lane, lanes, quota, waitUntil);
-    asked.set(lane, gate);
-    return { event, gate };
-  });
-  return Promise.all(pairs.map(async ({ event, gate }): Promise<[Event, Gate]> => [event, await gate]));
+): Promise<Map<string, Gate>> {
+  const lanes = [...new Set(events.map((event) => laneOf(target, team, event)))];
+  const gate = (lane: string) => daily.gate(lane, target.lanes, quota, waitUntil);
+  return new Map(await Promise.all(lanes.map(async (lane): Promise<[string, Gate]> => [lane, await gate(lane)])));
 }

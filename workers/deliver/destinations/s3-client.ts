@@ -1,5 +1,6 @@
 import { AwsV4Signer } from "aws4fetch";
 import type { Clock } from "../../../shared/clock.ts";
+import { sha256Hex } from "../../../shared/sha256-hex.ts";
 
 /** What an S3-compatible store is reached by. */
 export interface S3Access {
@@ -67,7 +68,7 @@ export class S3Client {
     const { region, access_key_id: accessKeyId, secret_access_key: secretAccessKey } = this.#access;
     const signer = new AwsV4Signer({
       ...{ method, url: url.toString(), region, accessKeyId, secretAccessKey, service: "s3" },
-      headers: { ...headers, "x-amz-content-sha256": await sha256(body ?? new Uint8Array(0)) },
+      headers: { ...headers, "x-amz-content-sha256": await sha256Hex(body ?? new Uint8Array(0)) },
       datetime: new Date(this.#deps.clock.now()).toISOString().replaceAll(/[:-]|\.\d{3}/g, ""),
     });
     const signed = await signer.sign();
@@ -83,11 +84,6 @@ export class S3Client {
 export function s3Error(status: number, body: string): string {
   const code = /<Code>([^<]*)<\/Code>/.exec(body)?.[1];
   return code === undefined ? `status ${status}` : `status ${status}, ${code}`;
-}
-
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function unescapeXml(text: string): string {
