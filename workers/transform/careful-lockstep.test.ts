@@ -97,15 +97,29 @@ async function carefully(spec: Spec, events: readonly Event[], skips: BatchSkips
 /** What one answer says, whether it lists or leaves out what is empty. */
 function told({ result, lines }: Answer) {
   const { quarantined = [], own = {}, errors, logs = [], use = [], ...rest } = result;
-  return { ...rest, quarantined, own, errors: sortedBy(errors), logs, use, lines };
+  return { ...rest, quarantined, own, errors: sortedBy(errors), logs: logs.map(logText).toSorted(), use, lines };
 }
+
+/** Scripts take turns over the lines of an event, or the lines over the scripts: what is said is the same. */
+const logText = (log: object) => JSON.stringify(log);
 
 function sortedBy(errors: RunResult["errors"]): RunResult["errors"] {
   return errors.toSorted((a, b) => a.index - b.index || (a.script + a.message < b.script + b.message ? -1 : 1));
 }
 
+/**
+ * Where one of several lines of an event sends it to the quarantine, what the other lines have met by then, and which of two scripts
+ * is first to do so, depends on the way: script by script, line by line, or all in one call. What comes of it does not.
+ */
+function comparable(answer: Answer) {
+  const { use, errors, logs, ...rest } = told(answer);
+  if (rest.quarantined.length === 0) return { ...rest, use, errors, logs };
+  return { ...rest, quarantined: rest.quarantined.map(({ index }) => index) };
+}
+
 /** Several lines of one event are one call, or several. */
-function withoutSteps({ use, ...rest }: ReturnType<typeof told>) {
+function withoutSteps(answer: Answer) {
+  const { use = [], ...rest } = comparable(answer) as Partial<ReturnType<typeof told>>;
   return { ...rest, use: use.map(({ steps: _steps, histogram: _histogram, ...counts }) => counts) };
 }
 
@@ -174,10 +188,12 @@ describe("careful mode (invariant 5)", () => {
               events: skips.events.filter(([at]) => at === index).map(([, id]) => [0, id] as [number, string]),
             };
             const [careful, normal] = [await carefully(spec, [event], own), await normally(spec, [event], own)];
-            expect(withoutSteps(told(careful))).toEqual(withoutSteps(told(normal)));
+            expect(withoutSteps(careful)).toEqual(withoutSteps(normal));
           }
         } else {
-          expect(told(await carefully(spec, given, skips))).toEqual(told(await normally(spec, given, skips)));
+          expect(comparable(await carefully(spec, given, skips))).toEqual(
+            comparable(await normally(spec, given, skips)),
+          );
         }
       }),
       { numRuns: 150 },
